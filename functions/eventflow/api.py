@@ -1,0 +1,163 @@
+"""HTTP: who calls, what the body says, and every error as `application/problem+json` (RFC 9457) naming the field."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import ServiceError
+
+from eventflow import telemetry
+
+__all__ = ["Api", "Caller", "Problem", "Response", "forbidden", "invalid", "not_found"]
+
+B = TypeVar("B")
+
+OPERATORS = "operators"
+"""The Cognito group that may read anything, and write what no shopper may."""
+
+
+class Problem(Exception):
+    """An answer that is an error. `field` names what of the request it is about."""
+
+    def __init__(self, status: int, title: str, detail: str, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail, self.field = status, title, detail, field
+
+    def response(self) -> Response[str]:
+        errors = {"errors": [{"field": self.field, "detail": self.detail}]} if self.field else {}
+        body = {"title": self.title, "status": self.status, "detail": self.detail, **errors}
+        return Response(self.status, "application/problem+json", msgspec.json.encode(body).decode())
+
+
+def invalid(field: str, detail: str) -> Problem:
+    """400: this field of the request is wrong."""
+    return Problem(400, "Invalid request", detail, field)
+
+
+def forbidden(detail: str, field: str | None = None) -> Problem:
+    """403: the caller may not do this at all. (Another's data is `not_found`.)"""
+    return Problem(403, "Forbidden", detail, field)
+
+
+def not_found(what: str) -> Problem:
+    """404: it does not exist, or it is another's, which is not to be told apart."""
+    return Problem(404, "Not found", f"{what} does not exist")
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who the verified token says is calling."""
+
+    user_id: str
+    """The token's subject."""
+    operator: bool
+
+
+class Api:
+    """The HTTP side of a service: routes are added to `router`, Lambda calls `handler`."""
+
+    def __init__(self, domain_problems: Mapping[type[Exception], int] | None = None) -> None:
+        """`domain_problems` maps the domain's errors to statuses; their text is the answer's detail."""
+        self.router = APIGatewayRestResolver()
+        self.router.exception_handler(Problem)(Problem.response)
+        self.router.exception_handler(ServiceError)(_of_the_router)
+        self.router.exception_handler(Exception)(self._unexpected)
+        for error, status in (domain_problems or {}).items():
+            self.router.exception_handler(error)(_of_the_domain(status))
+        self.handler = telemetry.instrumented(lambda event, context: self.router.resolve(event, context))
+
+    @property
+    def caller(self) -> Caller:
+        """Who is calling. API Gateway let nobody else in."""
+        claims = self.router.current_event.request_context.authorizer.claims or {}
+        # Cognito's groups come through a REST API's authorizer as text: "a,b" or "[a b]"
+        groups = re.split(r"[\s,\[\]]+", str(claims.get("cognito:groups", "")))
+        return Caller(user_id=claims["sub"], operator=OPERATORS in groups)
+
+    def require_operator(self) -> None:
+        """Raises Problem (403)."""
+        if not self.caller.operator:
+            raise forbidden(f"only the group {OPERATORS} may do this")
+
+    def body(self, kind: type[B]) -> B:
+        """The request's JSON body as a Struct. Raises Problem (400) that names the field."""
+        event = self.router.current_event
+        try:
+            raw = base64.b64decode(event.body or "") if event.is_base64_encoded else (event.body or "").encode()
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.ValidationError as error:
+            raise _field_is_wrong(str(error)) from None
+        except (msgspec.DecodeError, binascii.Error, UnicodeDecodeError, RecursionError) as error:
+            raise invalid("body", f"not JSON: {error}") from None
+
+    def path(self, name: str, value: str, kind: Any) -> Any:
+        """A path parameter that keeps the contract of `kind`. Raises Problem (400)."""
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            raise invalid(name, str(error)) from None
+
+    def header(self, name: str) -> str:
+        """A request header by its name in any case; empty where there is none."""
+        return self.router.current_event.headers.get(name, "")
+
+    def query(self, name: str) -> str | None:
+        return (self.router.current_event.query_string_parameters or {}).get(name)
+
+    def limit(self, default: int = 20, most: int = 100) -> int:
+        """The query's `limit`, how many a page holds. Raises Problem (400)."""
+        given = self.query("limit") or str(default)
+        if not given.isascii() or not given.isdecimal() or not 1 <= int(given[:9]) <= most:
+            raise invalid("limit", f"a whole number from 1 to {most}")
+        return int(given)
+
+    def cursor(self, kind: type[B]) -> B | None:
+        """Where the query's `cursor` says that the last page ended, or None. Raises Problem (400)."""
+        given = self.query("cursor")
+        if not given:
+            return None
+        try:
+            return msgspec.json.decode(base64.urlsafe_b64decode(given), type=kind)
+        except (msgspec.MsgspecError, ValueError):
+            raise invalid("cursor", "not a cursor of this list; take `nextCursor` of the page before") from None
+
+    @staticmethod
+    def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
+        return Response(status, "application/json", msgspec.json.encode(body).decode(), headers=dict(headers or {}))
+
+    @staticmethod
+    def next_cursor(position: Any) -> str:
+        """The opaque form of where a page ended."""
+        return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode()
+
+    def _unexpected(self, error: Exception) -> Response[str]:
+        telemetry.logger.exception("unexpected")
+        request_id = self.router.current_event.request_context.request_id
+        return Problem(500, "Internal error", f"not your fault; the log has it under {request_id}").response()
+
+
+def _of_the_domain(status: int) -> Any:
+    def respond(error: Exception) -> Response[str]:
+        return Problem(status, type(error).__name__, str(error)).response()
+
+    return respond
+
+
+def _of_the_router(error: ServiceError) -> Response[str]:
+    return Problem(error.status_code, "Not possible", str(error.msg)).response()
+
+
+def _field_is_wrong(message: str) -> Problem:
+    """What msgspec says, as a 400 about the field that it says it of.
+
+    It names a wrong value by its path, and an unknown or missing field in words, with the path of what holds it.
+    """
+    detail, _, path = message.partition(" - at `$")
+    named = re.match(r"Object .* field `([^`]+)`", detail)
+    field = ".".join(part for part in (path.strip(".`"), named[1] if named else "") if part)
+    return invalid(field or "body", detail)

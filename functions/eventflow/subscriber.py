@@ -1,0 +1,64 @@
+"""What every consumer of the bus has: a contract check, idempotency, logs and traces that bear the order's id."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+
+from eventflow import telemetry
+from eventflow.contracts import Fact, Received, read_event
+from eventflow.store import dynamodb
+
+REMEMBERED_SECONDS = 30 * 24 * 60 * 60
+"""Longer than the bus's archive keeps events that may be replayed, so that a replay meets its records."""
+
+
+def subscriber(*facts: type[Fact]) -> Callable[[Callable[[Received[Any]], None]], telemetry.Handler]:
+    """Make a function that takes a `Received` of one of `facts` the Lambda handler of an EventBridge rule.
+
+    It runs once per event of a service: the idempotency key is the producer's eventId, or EventBridge's id where the
+    producer gave none. Raising brings the event again (twice, by Lambda), then puts it into the service's
+    failed-events queue. An event that breaks its contract raises before anything is written.
+    """
+
+    def decorate(consume: Callable[[Received[Any]], None]) -> telemetry.Handler:
+        config = IdempotencyConfig(
+            event_key_jmespath="detail.metadata.eventId || id",
+            raise_on_no_idempotency_key=True,
+            expires_after_seconds=REMEMBERED_SECONDS,
+        )
+
+        @idempotent_function(  # type: ignore[untyped-decorator]
+            data_keyword_argument="event",
+            persistence_store=DynamoDBPersistenceLayer(os.environ["IDEMPOTENCY_TABLE"], boto3_client=dynamodb),
+            config=config,
+            key_prefix=consume.__module__.partition(".")[0],
+        )
+        def once(*, event: dict[str, Any], received: Received[Fact]) -> None:
+            consume(received)
+
+        @telemetry.instrumented
+        @functools.wraps(consume)
+        def handler(event: Any, context: Any) -> None:
+            received = read_event(event, *facts)
+            telemetry.follow(
+                received.fact.correlation_id,
+                detailType=received.detail_type,
+                eventId=received.event_id,
+                causationId=received.causation_id,
+            )
+            telemetry.logger.info("received")
+            config.register_lambda_context(context)
+            once(event=event, received=received)
+
+        return handler
+
+    return decorate

@@ -1,0 +1,1 @@
+"""Keeps stock levels; reserves stock for orders, and releases it."""

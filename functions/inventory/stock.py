@@ -1,0 +1,125 @@
+"""Stock and reservations: every decision that the inventory service takes.
+
+(no row) --OrderCreated--> RESERVED --OrderCancelled--> RELEASED
+                  '------> REFUSED
+(no row) --OrderCancelled--> CANCELLED          a tombstone: the order that comes late reserves nothing
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from eventflow.contracts import Fact, OrderId, ProductId, Received, UserId
+from eventflow.events import (
+    InventoryFailed,
+    InventoryReleased,
+    InventoryReserved,
+    Line,
+    OrderCancelled,
+    OrderCreated,
+    ShortLine,
+)
+from eventflow.transition import Change, Rows, transition
+
+
+class Status(StrEnum):
+    RESERVED = "RESERVED"
+    REFUSED = "REFUSED"
+    """Stock did not suffice."""
+    RELEASED = "RELEASED"
+    CANCELLED = "CANCELLED"
+    """Cancelled with nothing reserved."""
+
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What is set aside for an order. Committing one moves its `stock_moves` in the same transaction."""
+
+    order_id: OrderId
+    user_id: UserId
+    status: Status
+    items: tuple[Line, ...] = ()
+
+    @property
+    def stock_moves(self) -> dict[ProductId, int]:
+        """By how much entering this state changes each product's stock."""
+        sign = {Status.RESERVED: -1, Status.RELEASED: 1}.get(self.status, 0)
+        return {line.product_id: sign * line.quantity for line in self.items if sign}
+
+
+Pieces = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+
+
+class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many pieces of a product are there to be reserved."""
+
+    product_id: ProductId
+    available_qty: Pieces
+
+
+class StockRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What an operator sets."""
+
+    available_qty: Pieces
+
+
+class OutOfStock(Exception):
+    """A reservation's lines that stock does not suffice for. Nothing was written."""
+
+    def __init__(self, short: tuple[ShortLine, ...]) -> None:
+        super().__init__(", ".join(f"{line.product_id}: {line.available_qty} of {line.quantity}" for line in short))
+        self.short = short
+
+
+def reserve(rows: Rows[Reservation], order: OrderCreated, cause: Received[Fact]) -> None:
+    """Do: set aside every line of the order or, where stock does not suffice, none.
+
+    `rows.write` raises OutOfStock: that stock suffices is part of the write's condition, so nobody reads it first.
+    """
+    try:
+        transition(rows, order.order_id, lambda seen: set_aside(seen, order), cause=cause, probably_new=True)
+    except OutOfStock as out:
+        short = out.short
+        transition(rows, order.order_id, lambda seen: refuse(seen, order, short), cause=cause, probably_new=True)
+
+
+def release(rows: Rows[Reservation], order: OrderCancelled, cause: Received[Fact]) -> None:
+    """Undo: put back what was set aside, once, and see to it that nothing is set aside later."""
+    transition(rows, order.order_id, lambda seen: put_back(seen, order), cause=cause)
+
+
+def set_aside(reservation: Reservation | None, order: OrderCreated) -> Change[Reservation] | None:
+    if reservation is not None:
+        return None
+    return Change(
+        _reservation(order, Status.RESERVED, order.items),
+        InventoryReserved(order_id=order.order_id, user_id=order.user_id, items=order.items),
+    )
+
+
+def refuse(
+    reservation: Reservation | None, order: OrderCreated, short: tuple[ShortLine, ...]
+) -> Change[Reservation] | None:
+    if reservation is not None:
+        return None
+    return Change(
+        _reservation(order, Status.REFUSED, order.items),
+        InventoryFailed(order_id=order.order_id, user_id=order.user_id, items=short, reason="out of stock"),
+    )
+
+
+def put_back(reservation: Reservation | None, order: OrderCancelled) -> Change[Reservation] | None:
+    if reservation is None:
+        return Change(_reservation(order, Status.CANCELLED))
+    if reservation.status is not Status.RESERVED:
+        return None
+    return Change(
+        msgspec.structs.replace(reservation, status=Status.RELEASED),
+        InventoryReleased(order_id=reservation.order_id, user_id=reservation.user_id, items=reservation.items),
+    )
+
+
+def _reservation(order: OrderCreated | OrderCancelled, status: Status, items: tuple[Line, ...] = ()) -> Reservation:
+    return Reservation(order_id=order.order_id, user_id=order.user_id, status=status, items=items)

@@ -1,0 +1,26 @@
+"""The way into the notification service: what shoppers care to hear about."""
+
+from __future__ import annotations
+
+import os
+
+import boto3
+
+from eventflow import telemetry
+from eventflow.contracts import Received
+from eventflow.events import OrderCancelled, OrderConfirmed, OrderCreated, PaymentRefunded
+from eventflow.subscriber import subscriber
+from notification.messages import Told, message_about
+
+TOPIC_ARN = os.environ["TOPIC_ARN"]
+"""Empty where no address is set: then the log line is all."""
+
+sns = boto3.client("sns") if TOPIC_ARN else None
+
+
+@subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded)
+def handler(received: Received[Told]) -> None:
+    message = message_about(received.fact)
+    telemetry.logger.info("told the shopper", userId=received.fact.user_id, subject=message.subject)
+    if sns:
+        sns.publish(TopicArn=TOPIC_ARN, Subject=message.subject, Message=message.body)

@@ -1,0 +1,30 @@
+"""What a shopper is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eventflow.events import OrderCancelled, OrderConfirmed, OrderCreated, PaymentRefunded
+
+Told = OrderCreated | OrderConfirmed | OrderCancelled | PaymentRefunded
+
+
+@dataclass(frozen=True)
+class Message:
+    subject: str
+    """At most 100 characters of ASCII, which is what SNS takes for an e-mail's subject."""
+    body: str
+
+
+def message_about(fact: Told) -> Message:
+    order = f"order {fact.order_id}"
+    match fact:
+        case OrderCreated():
+            pieces = sum(line.quantity for line in fact.items)
+            return Message("We have your order", f"Thank you! Your {order} of {pieces} piece(s) is being processed.")
+        case OrderConfirmed():
+            return Message("Your order is confirmed", f"Your {order} is paid and set aside for you.")
+        case OrderCancelled():
+            return Message("Your order was cancelled", f"Your {order} was cancelled: {fact.reason}.")
+        case PaymentRefunded():
+            return Message("Your money is on its way back", f"The payment for your {order} was refunded.")

@@ -1,0 +1,27 @@
+"""The way into the orders service for the saga: what became of each step."""
+
+from __future__ import annotations
+
+import os
+
+from eventflow.contracts import Received
+from eventflow.events import InventoryReserved, PaymentSucceeded, StepFailed
+from eventflow.store import Table
+from eventflow.subscriber import subscriber
+from eventflow.transition import Change, transition
+from orders import orders
+from orders.orders import Order
+
+ORDERS = Table(os.environ["ORDERS_TABLE"], "orderId", Order)
+
+
+@subscriber(PaymentSucceeded, InventoryReserved, StepFailed)
+def handler(received: Received[PaymentSucceeded | InventoryReserved | StepFailed]) -> None:
+    step = received.fact
+
+    def decide(order: Order | None) -> Change[Order] | None:
+        if isinstance(step, StepFailed):
+            return orders.step_failed(order, step, received.detail_type)
+        return orders.step_done(order, step)
+
+    transition(ORDERS, step.order_id, decide, cause=received)

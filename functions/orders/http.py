@@ -1,0 +1,91 @@
+"""The way into the orders service for shoppers: HTTP."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+import msgspec
+from msgspec import UNSET
+
+from eventflow import clock, telemetry
+from eventflow.api import Api, Caller, Response, forbidden, invalid, not_found
+from eventflow.attributes import to_attributes
+from eventflow.store import Table
+from eventflow.transition import Change, transition
+from orders import orders
+from orders.orders import KeyReused, Order, OrderRequest, Status
+
+ORDERS = Table(os.environ["ORDERS_TABLE"], "orderId", Order)
+
+api = Api(domain_problems={KeyReused: 422})
+
+
+@api.router.post("/orders")
+def place() -> Response[str]:
+    request = api.body(OrderRequest)
+    caller = api.caller
+    user_id = caller.user_id if request.user_id is UNSET else request.user_id
+    if user_id != caller.user_id and not caller.operator:
+        raise forbidden("only an operator may order for someone else", field="userId")
+    key = api.header("Idempotency-Key")
+    if len(key) > 255:
+        raise invalid("Idempotency-Key", "255 characters at most")
+    order_id = orders.order_id_for(caller.user_id, key) if key else str(uuid.uuid4())
+    telemetry.follow(order_id)
+    order = Order(
+        order_id=order_id,
+        user_id=user_id,
+        items=request.lines,
+        status=Status.PENDING,
+        created_at=clock.iso(clock.now()),
+    )
+    stored = transition(ORDERS, order_id, lambda existing: orders.place(order, existing), probably_new=True)
+    return api.answer(stored, status=201, headers={"Location": f"/orders/{order_id}"})
+
+
+class Position(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The last order of a page."""
+
+    created_at: str
+    order_id: str
+
+
+@api.router.get("/orders")
+def newest_first() -> Response[str]:
+    caller = api.caller
+    user_id = api.query("userId") or caller.user_id
+    if user_id != caller.user_id and not caller.operator:
+        raise not_found(f"user {user_id}")
+    after = api.cursor(Position)
+    page, more = ORDERS.page("byUser", ("userId", user_id), api.limit(), after=to_attributes(after) if after else None)
+    last = page[-1] if more else None
+    next_page = {"nextCursor": api.next_cursor(Position(last.created_at, last.order_id))} if last else {}
+    return api.answer({"items": page, **next_page})
+
+
+@api.router.get("/orders/<order_id>")
+def read(order_id: str) -> Response[str]:
+    telemetry.follow(order_id)
+    stored = ORDERS.read(order_id)
+    return api.answer(_visible_to(api.caller, order_id, stored.state if stored else None))
+
+
+@api.router.post("/orders/<order_id>/cancel")
+def cancel(order_id: str) -> Response[str]:
+    telemetry.follow(order_id)
+    caller = api.caller
+
+    def decide(order: Order | None) -> Change[Order] | None:
+        return orders.cancel(_visible_to(caller, order_id, order))
+
+    return api.answer(transition(ORDERS, order_id, decide))
+
+
+def _visible_to(caller: Caller, order_id: str, order: Order | None) -> Order:
+    if order is None or not (caller.operator or order.user_id == caller.user_id):
+        raise not_found(f"order {order_id}")
+    return order
+
+
+handler = api.handler

@@ -1,0 +1,165 @@
+"""An order and its fate: every decision that the orders service takes."""
+
+from __future__ import annotations
+
+import uuid
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from eventflow.contracts import OrderId, ProductId, Quantity, UserId
+from eventflow.events import (
+    MAX_LINES,
+    InventoryReserved,
+    Line,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    PaymentSucceeded,
+    StepFailed,
+    refuse_repeated_products,
+)
+from eventflow.transition import Change
+
+_ORDER_IDS = uuid.UUID("6f1c1a3e-0f3b-4b57-9f0e-6d6a1c1f2b7d")
+"""Namespace of the ids that are derived from Idempotency-Keys. Changing it makes every retried request a new order."""
+
+
+class Status(StrEnum):
+    PENDING = "PENDING"
+    """Accepted, nothing known."""
+    PAID = "PAID"
+    """Charged; stock outstanding."""
+    RESERVED = "RESERVED"
+    """Stock reserved; payment outstanding."""
+    CONFIRMED = "CONFIRMED"
+    PAYMENT_FAILED = "PAYMENT_FAILED"
+    INVENTORY_FAILED = "INVENTORY_FAILED"
+    CANCELLED = "CANCELLED"
+    """Vetoed by another service, or by the shopper."""
+
+    @property
+    def is_off(self) -> bool:
+        return self in (Status.PAYMENT_FAILED, Status.INVENTORY_FAILED, Status.CANCELLED)
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    order_id: OrderId
+    user_id: UserId
+    items: tuple[Line, ...]
+    status: Status
+    created_at: str
+    """ISO-8601, UTC, to the millisecond: sorts as time does."""
+    reason: str | None = None
+    """Why it is off."""
+
+
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What a shopper asks for: {productId, quantity}, or {items: [...]} for several products. Never a price."""
+
+    class Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+        product_id: ProductId
+        quantity: Quantity
+
+    user_id: UserId | UnsetType = UNSET
+    """Whom the order is for, if not the caller."""
+    product_id: ProductId | UnsetType = UNSET
+    quantity: Quantity | UnsetType = UNSET
+    items: Annotated[tuple[Item, ...], MAX_LINES] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.items is not UNSET:
+            if self.product_id is not UNSET or self.quantity is not UNSET:
+                raise ValueError("give either productId and quantity, or items - at `$.items`")
+            refuse_repeated_products([item.product_id for item in self.items])
+        elif self.product_id is UNSET:
+            raise ValueError("Object missing required field `productId`")
+        elif self.quantity is UNSET:
+            raise ValueError("Object missing required field `quantity`")
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        if self.items is not UNSET:
+            return tuple(Line(product_id=item.product_id, quantity=item.quantity) for item in self.items)
+        assert self.product_id is not UNSET
+        assert self.quantity is not UNSET
+        return (Line(product_id=self.product_id, quantity=self.quantity),)
+
+
+class UnknownOrder(Exception):
+    """An event names an order that is not here."""
+
+
+class KeyReused(Exception):
+    """An Idempotency-Key was used again for another request."""
+
+
+def order_id_for(caller: str, key: str) -> OrderId:
+    """The id of the order that this caller's Idempotency-Key stands for.
+
+    Derived, so that a repeated request meets the first one's row, with no table of keys beside it.
+    """
+    return str(uuid.uuid5(_ORDER_IDS, f"{caller}\n{key}"))
+
+
+def place(order: Order, existing: Order | None) -> Change[Order] | None:
+    """Accept `order`, unless it is accepted already. Raises KeyReused: its id stands for another request."""
+    if existing is None:
+        created = OrderCreated(order_id=order.order_id, user_id=order.user_id, items=order.items)
+        return Change(order, created)
+    if (existing.user_id, existing.items) != (order.user_id, order.items):
+        raise KeyReused("this Idempotency-Key was used for an order of other content")
+    return None
+
+
+_AFTER = {
+    (Status.PENDING, PaymentSucceeded): Status.PAID,
+    (Status.PENDING, InventoryReserved): Status.RESERVED,
+    (Status.PAID, InventoryReserved): Status.CONFIRMED,
+    (Status.RESERVED, PaymentSucceeded): Status.CONFIRMED,
+}
+"""What a step done makes of an order. Anything else is a repetition, or comes too late to matter."""
+
+
+def step_done(order: Order | None, step: PaymentSucceeded | InventoryReserved) -> Change[Order] | None:
+    """A service did its part. Raises UnknownOrder."""
+    order = _known(order, step.order_id)
+    status = _AFTER.get((order.status, type(step)))
+    if status is None:
+        return None
+    confirmed = OrderConfirmed(order_id=order.order_id, user_id=order.user_id)
+    return Change(msgspec.structs.replace(order, status=status), confirmed if status is Status.CONFIRMED else None)
+
+
+_VETOES = {"PaymentFailed": Status.PAYMENT_FAILED, "InventoryFailed": Status.INVENTORY_FAILED}
+
+
+def step_failed(order: Order | None, failure: StepFailed, detail_type: str) -> Change[Order] | None:
+    """A service vetoes the order, be it confirmed already: who may veto is open, so none is waited for.
+
+    Raises UnknownOrder.
+    """
+    order = _known(order, failure.order_id)
+    return _call_off(order, _VETOES.get(detail_type, Status.CANCELLED), failure.reason or detail_type)
+
+
+def cancel(order: Order) -> Change[Order] | None:
+    """The shopper cancels; an order that is off already stays as it is."""
+    return _call_off(order, Status.CANCELLED, "cancelled by the shopper")
+
+
+def _call_off(order: Order, status: Status, reason: str) -> Change[Order] | None:
+    if order.status.is_off:
+        return None
+    return Change(
+        msgspec.structs.replace(order, status=status, reason=reason),
+        OrderCancelled(order_id=order.order_id, user_id=order.user_id, reason=reason),
+    )
+
+
+def _known(order: Order | None, order_id: OrderId) -> Order:
+    if order is None:
+        raise UnknownOrder(f"order {order_id} does not exist")
+    return order

@@ -1,0 +1,1 @@
+"""Charges for orders, and refunds them, through a payment gateway."""

@@ -1,0 +1,72 @@
+"""Whatever the order of arrival, however often delivered, wherever it crashes: the saga comes to a right end."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import orders.orders as order
+from eventflow.events import Line
+from inventory.stock import Status as Stock
+from payment.payments import Status as Payment
+
+from .saga_world import Choices, World
+
+PRODUCTS = ("mug", "lamp", "poster")
+
+lines = st.lists(
+    st.builds(Line, product_id=st.sampled_from(PRODUCTS), quantity=st.integers(1, 4)),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda line: line.product_id,
+).map(tuple)
+stock_levels = st.fixed_dictionaries({product: st.integers(0, 8) for product in PRODUCTS})
+order_ids = st.sets(st.sampled_from("ABCD"))
+choices = st.binary(min_size=100, max_size=200)
+
+
+@settings(max_examples=2_500)
+@given(stock_levels, st.lists(lines, min_size=1, max_size=4), order_ids, order_ids, order_ids, choices)
+def test_every_order_ends_and_nothing_is_lost_or_done_twice(levels, placed, declined, cancelled, vetoed, numbers):
+    # given orders on a shared stock, some of which the gateway declines, the shopper cancels, another service vetoes
+    world = World(dict(levels), Choices(numbers), declined, cancelled, vetoed)
+    orders = dict(zip("ABCD", placed, strict=False))
+    for order_id, wanted in orders.items():
+        world.place(order_id, wanted)
+
+    # when everything is delivered, at least once, in whatever order, with crashes
+    world.run()
+
+    # then each order ended, as its vetoes demand, and payment and stock agree with its end
+    ends = {order_id: world.orders.kept[order_id].state.status for order_id in orders}
+    assert all(ends[order_id].is_off for order_id in orders.keys() & (declined | cancelled | vetoed))
+    for order_id, end in ends.items():
+        paid = world.payments.kept[order_id].state.status
+        reserved = world.reservations.kept[order_id].state.status
+        if end is order.Status.CONFIRMED:
+            assert (paid, reserved) == (Payment.SUCCEEDED, Stock.RESERVED)
+        else:
+            assert end.is_off, f"order {order_id} did not end: {end}"
+            assert paid in (Payment.FAILED, Payment.CANCELLED, Payment.REFUNDED)
+            assert reserved in (Stock.REFUSED, Stock.CANCELLED, Stock.RELEASED)
+
+    # and money was taken once for what stands, and given back once for what does not
+    charges = Counter(world.gateway.charged.values())
+    refunds = Counter(world.gateway.refunded.values())
+    assert max(charges.values(), default=0) <= 1
+    assert max(refunds.values(), default=0) <= 1
+    confirmed = {order_id for order_id, end in ends.items() if end is order.Status.CONFIRMED}
+    assert {order_id for order_id in charges if not refunds[f"payment of {order_id}"]} == confirmed
+
+    # and no piece of stock came or went
+    for product in PRODUCTS:
+        sold = sum(line.quantity for order_id in confirmed for line in orders[order_id] if line.product_id == product)
+        assert world.stock[product] + sold == levels[product]
+
+    # and each fact was announced once
+    told = Counter((a.detail_type, correlation_of(a)) for a in world.announcements)
+    assert max(told.values()) == 1, told
+
+
+def correlation_of(announcement):
+    return announcement.detail.split('"orderId":"')[1].split('"')[0]
