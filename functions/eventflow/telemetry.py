@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ Handler = Callable[[Any, Any], Any]
 logger = Logger()
 metrics = Metrics(namespace="EventFlow")
 tracer = Tracer(patch_modules=("botocore",))
+
+# Not every invocation counts something.
+warnings.filterwarnings("ignore", "No application metrics to publish")
 
 
 def instrumented(handler: Handler) -> Handler:

@@ -1,0 +1,50 @@
+"""`python -m local up | down | invoke`: what the Makefile's targets of these names run."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from local.cloud import STATE, Cloud, CloudError
+from local.invoke import invoke
+from local.up import down, up
+
+parser = argparse.ArgumentParser(prog="python -m local", description="EventFlow's embedded cloud.")
+commands = parser.add_subparsers(dest="command", required=True)
+
+up_command = commands.add_parser("up", help="start EventFlow on this machine, or bring it up to date")
+up_command.add_argument("--port", type=int, help="of the emulated AWS (default: 4566, or where it runs already)")
+
+commands.add_parser("down", help="stop EventFlow and leave nothing of it behind")
+
+invoke_command = commands.add_parser("invoke", help="run one deployed function on a sample event")
+invoke_command.add_argument("function", help="its name in template.yaml, e.g. PaymentFunction")
+invoke_command.add_argument("event", type=Path, help="a JSON file, e.g. one of events/")
+
+
+def main() -> int:
+    arguments = parser.parse_args()
+    match arguments.command:
+        case "up":
+            up(arguments.port)
+        case "down":
+            down()
+        case "invoke":
+            cloud = Cloud.found(STATE)
+            if not cloud:
+                raise CloudError("EventFlow does not run: `make up`")
+            return 0 if invoke(cloud, arguments.function, arguments.event) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+    except Exception as error:
+        if os.environ.get("EVENTFLOW_DEBUG"):
+            raise
+        kind = "" if isinstance(error, CloudError) else f"{type(error).__name__}: "
+        hint = "" if isinstance(error, CloudError) else " (EVENTFLOW_DEBUG=1 shows where)"
+        sys.exit(f"error: {kind}{error}{hint}")

@@ -1,0 +1,39 @@
+"""How many workers run at once."""
+
+import os
+from contextvars import ContextVar
+from threading import BoundedSemaphore
+from typing import Any
+
+from ministack.services import lambda_svc
+
+from local.gaps.context import holding
+
+Json = dict[str, Any]
+
+WORKERS_PER_FUNCTION = max(2, os.cpu_count() or 2)
+
+
+def queue_asynchronous_invocations() -> None:
+    """Asynchronous invocations wait in a queue until the function has concurrency to spare (Lambda Developer Guide,
+    "Error handling for asynchronous invocations"). The emulator starts a process for each at once; on a machine
+    with few processors, dozens of cold ones stand in each other's way for a minute.
+    """
+    invoke, execute = lambda_svc.invoke_async_with_retry, lambda_svc._execute_function
+    asynchronous: ContextVar[bool] = ContextVar("asynchronous", default=False)
+    workers: dict[str, BoundedSemaphore] = {}
+
+    def invoke_async_with_retry(function: Json, event: Json) -> None:
+        with holding(asynchronous, True):
+            invoke(function, event)
+
+    def execute_function(function: Json, event: Json) -> Any:
+        if not asynchronous.get():
+            return execute(function, event)
+        name = function.get("config", function)["FunctionName"]
+        worker = workers.setdefault(name, BoundedSemaphore(WORKERS_PER_FUNCTION))
+        with worker, holding(asynchronous, False):
+            return execute(function, event)
+
+    lambda_svc.invoke_async_with_retry = invoke_async_with_retry
+    lambda_svc._execute_function = execute_function

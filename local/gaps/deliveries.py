@@ -1,0 +1,94 @@
+"""What becomes of an event between EventBridge and a function that fails on it."""
+
+import json
+import re
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from ministack.core.arn import parse_arn
+from ministack.services import eventbridge, lambda_svc
+
+from local.gaps.context import holding
+
+Json = dict[str, Any]
+
+
+def retry_event_deliveries() -> None:
+    """EventBridge hands an event to a Lambda target as an asynchronous invocation: two retries, then the
+    on-failure destination (Lambda Developer Guide, "Invoking a Lambda function asynchronously"). The emulator
+    runs the function once and forgets how it went.
+    """
+
+    def dispatch(arn: str, payload: str) -> None:
+        function, config, name = lambda_svc._get_func_record_for_ref(arn)
+        if not (function and config):
+            eventbridge.logger.warning("EventBridge -> Lambda: no function %s", name)
+            return
+        record = lambda_svc._execution_record_for_config(function, config)
+        lambda_svc.invoke_async_with_retry(record, json.loads(payload))
+
+    eventbridge._dispatch_to_lambda = dispatch
+
+
+def tell_why_invocations_failed() -> None:
+    """The on-failure record tells how often the function was tried, and which exception it raised (Lambda
+    Developer Guide, "Retaining records of asynchronous invocations"). The emulator always writes 3 times and
+    Runtime.HandlerError.
+    """
+    invoke, execute = lambda_svc.invoke_async_with_retry, lambda_svc._execute_function
+    send_elsewhere = lambda_svc._route_async_failure
+    attempts: ContextVar[list[str]] = ContextVar("attempts")
+
+    def invoke_async_with_retry(function: Json, event: Json) -> None:
+        with holding(attempts, []):
+            invoke(function, event)
+
+    def execute_function(function: Json, event: Json) -> Any:
+        result = execute(function, event)
+        attempts.get([]).append("one more")
+        if result.get("error") and isinstance(result.get("body"), dict):
+            result["body"]["errorType"] = _exception_raised(result)
+        return result
+
+    def route_async_failure(target_arn: str, function_name: str, event: Json, result: Json) -> None:
+        target = parse_arn(target_arn)
+        if target.service == "sqs":
+            function_arn = lambda_svc._functions[function_name]["config"]["FunctionArn"]
+            record = _failure_record(function_arn, event, result["body"], len(attempts.get([])))
+            eventbridge._dispatch_to_sqs(target, json.dumps(record))
+        else:
+            send_elsewhere(target_arn, function_name, event, result)
+
+    lambda_svc.invoke_async_with_retry = invoke_async_with_retry
+    lambda_svc._execute_function = execute_function
+    lambda_svc._route_async_failure = route_async_failure
+
+
+def _exception_raised(result: Json) -> Any:
+    """The name of the exception's class, which the emulator leaves in the traceback."""
+    named, message = result["body"].get("errorType"), result["body"].get("errorMessage", "")
+    if named != "Runtime.HandlerError":
+        return named
+    raised = re.search(rf"^([\w.]+): {re.escape(message)}", result.get("log", ""), re.MULTILINE)
+    return raised[1].rpartition(".")[2] if raised else named
+
+
+def _failure_record(function_arn: str, event: Json, response: Json, attempts: int) -> Json:
+    return {
+        "version": "1.0",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "requestContext": {
+            "requestId": lambda_svc.new_uuid(),
+            "functionArn": f"{function_arn}:$LATEST",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": attempts,
+        },
+        "requestPayload": event,
+        "responseContext": {
+            "statusCode": 200,
+            "executedVersion": "$LATEST",
+            "functionError": "Unhandled",
+        },
+        "responsePayload": response,
+    }

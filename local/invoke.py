@@ -1,0 +1,180 @@
+"""Run one deployed function on a sample event, under Amazon's own Lambda runtime, with no container.
+
+Lambda's own images hold the same two parts: the runtime interface client `awslambdaric`, and the runtime
+interface emulator, which comes inside the SAM CLI.
+"""
+
+import http.client
+import importlib.util
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local.cloud import EMULATOR_PYTHON, REGION, Cloud, CloudError
+from local.stack import HOST, STACK_NAME
+
+Json = dict[str, Any]
+
+
+def invoke(cloud: Cloud, function: str, event_file: Path, stack_name: str = STACK_NAME) -> bool:
+    """Run `function` (its name in the template) on the event: its log goes to stderr, its answer to stdout.
+
+    Returns whether it answered rather than raised. Raises CloudError.
+    """
+    event = _read_event(event_file)
+    configuration = cloud.client("lambda").get_function_configuration(
+        FunctionName=_physical_name(cloud, stack_name, function)
+    )
+    with TemporaryDirectory(dir=cloud.state) as folder:
+        task, opt = _download(cloud, configuration, Path(folder))
+        environment = _runtime_environment(cloud, configuration, task, opt)
+        with _runtime(configuration["Handler"], task, environment) as port:
+            answer = _post(port, event, seconds=configuration["Timeout"] + 10)
+    print(answer)
+    return not _is_error(answer)
+
+
+def _read_event(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        json.loads(content)
+    except OSError as error:
+        raise CloudError(f"cannot read {path}: {error.strerror} (samples are in events/)") from None
+    except ValueError as error:
+        raise CloudError(f"{path} is not JSON: {error}") from None
+    return content
+
+
+def _physical_name(cloud: Cloud, stack_name: str, function: str) -> str:
+    pages = cloud.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack_name)
+    try:
+        resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    except ClientError as error:
+        raise CloudError(f"stack {stack_name} cannot be read: {error} (`make up` deploys it)") from None
+    functions = {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in resources
+        if resource["ResourceType"] == "AWS::Lambda::Function"
+    }
+    if function not in functions:
+        raise CloudError(f"there is no function {function!r}; FUNCTION is one of: {', '.join(sorted(functions))}")
+    return str(functions[function])
+
+
+def _download(cloud: Cloud, configuration: Json, folder: Path) -> tuple[Path, Path]:
+    """Unpack what is deployed as Lambda does: the code into /var/task, all layers into /opt."""
+    functions = cloud.client("lambda")
+    task, opt = folder / "task", folder / "opt"
+    _unpack(functions.get_function(FunctionName=configuration["FunctionName"])["Code"]["Location"], task)
+    for layer in configuration.get("Layers", []):
+        _unpack(functions.get_layer_version_by_arn(Arn=layer["Arn"])["Content"]["Location"], opt)
+    return task, opt
+
+
+def _unpack(url: str, folder: Path) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(url) as response:
+        zipfile.ZipFile(io.BytesIO(response.read())).extractall(folder)
+
+
+def _runtime_environment(cloud: Cloud, configuration: Json, task: Path, opt: Path) -> dict[str, str]:
+    variables = configuration.get("Environment", {}).get("Variables", {})
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONPATH": os.pathsep.join([str(task), str(opt / "python")]),
+        "LAMBDA_TASK_ROOT": str(task),
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration['Runtime']}",
+        "AWS_SAM_LOCAL": "true",  # as under `sam local invoke`: there is no X-Ray daemon to send to
+        "AWS_LAMBDA_FUNCTION_NAME": configuration["FunctionName"],
+        "AWS_LAMBDA_FUNCTION_VERSION": configuration["Version"],
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration["MemorySize"]),
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(configuration["Timeout"]),
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        **_credentials(cloud, configuration["Role"]),
+        **variables,
+    }
+
+
+def _credentials(cloud: Cloud, role_arn: str) -> dict[str, str]:
+    """The function's own role, so that what its policies lack is denied here too."""
+    session = cloud.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="make-invoke")["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": session["SessionToken"],
+    }
+
+
+@contextmanager
+def _runtime(handler: str, task: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """The runtime, listening on the port that this yields."""
+    port = _free_port()
+    command = [str(_interface_emulator()), "--log-level", "error"]
+    command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{_free_port()}"]
+    command += [str(EMULATOR_PYTHON), "-m", "awslambdaric", handler]
+    process = subprocess.Popen(command, cwd=task, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    try:
+        _wait_for_port(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _interface_emulator() -> Path:
+    if sys.platform != "linux":
+        raise CloudError("the Lambda runtime interface emulator runs on Linux alone: use `sam remote invoke` instead")
+    package = importlib.util.find_spec("samcli")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    return Path(package.submodule_search_locations[0]) / "local" / "rapid" / f"aws-lambda-rie-{HOST['Architecture']}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.01)
+    raise CloudError("the Lambda runtime did not start; its output is above")
+
+
+def _post(port: int, event: bytes, seconds: float) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    connection.request("POST", "/2015-03-31/functions/function/invocations", event)
+    return connection.getresponse().read().decode()
+
+
+def _is_error(answer: str) -> bool:
+    """The runtime answers everything with 200. An exception shows in the shape, a timeout is not JSON."""
+    try:
+        value = json.loads(answer or "null")
+    except ValueError:
+        return True
+    return isinstance(value, dict) and {"errorType", "errorMessage"} <= value.keys()

@@ -1,0 +1,151 @@
+"""The real `sam build`, `sam deploy` and `sam delete`, pointed at an embedded cloud."""
+
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from local.cloud import REGION, ROOT, Cloud, CloudError
+
+STACK_NAME = "eventflow"
+TEMPLATE = ROOT / "template.yaml"
+
+# The emulator runs Lambdas on the interpreter and the processor that it runs on itself.
+HOST = {
+    "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+    "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack. `api_url` is how this machine reaches its API, "" where it has none."""
+
+    name: str
+    api_url: str
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+    @property
+    def user_pool_id(self) -> str:
+        return self.outputs["UserPoolId"]
+
+    @property
+    def client_id(self) -> str:
+        return self.outputs["UserPoolClientId"]
+
+    @property
+    def event_bus(self) -> str:
+        return self.outputs["EventBusName"]
+
+
+def build_dir(cloud: Cloud, stack_name: str = STACK_NAME) -> Path:
+    return cloud.state / "build" / stack_name
+
+
+def build(
+    cloud: Cloud,
+    template: Path = TEMPLATE,
+    stack_name: str = STACK_NAME,
+    parameters: Mapping[str, str] = HOST,
+) -> Path:
+    """Build the template's functions and layers; returns the built template. Raises CloudError."""
+    target = build_dir(cloud, stack_name)
+    arguments = [
+        "build",
+        "--template-file",
+        str(template),
+        "--build-dir",
+        str(target),
+        *_overrides(parameters),
+    ]
+    makefiles_read = {"PYTHON_RUNTIME": HOST["PythonRuntime"], "ARCHITECTURE": HOST["Architecture"]}
+    _sam(cloud, arguments, makefiles_read)
+    return target / "template.yaml"
+
+
+def deploy(
+    cloud: Cloud,
+    template: Path,
+    stack_name: str = STACK_NAME,
+    parameters: Mapping[str, str] = HOST,
+) -> Stack:
+    """Create or update a stack from a built template. Raises CloudError."""
+    arguments = ["deploy", "--template-file", str(template), "--stack-name", stack_name]
+    arguments += ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
+    started = datetime.now(UTC)
+    try:
+        _sam(cloud, [*arguments, *_overrides(parameters)])
+    except CloudError as error:
+        raise CloudError(_first_failure(cloud, stack_name, started) or str(error)) from None
+    return deployed(cloud, stack_name)
+
+
+def deployed(cloud: Cloud, stack_name: str = STACK_NAME) -> Stack:
+    """The stack as it stands."""
+    description = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in description.get("Parameters", [])}
+    return Stack(stack_name, _reachable(cloud, outputs.get("ApiUrl", "")), outputs, parameters)
+
+
+def delete(cloud: Cloud, stack_name: str) -> None:
+    """Delete a stack and what it deployed. Raises CloudError."""
+    _sam(cloud, ["delete", "--stack-name", stack_name, "--region", REGION, "--no-prompts"])
+
+
+def _reachable(cloud: Cloud, api_url: str) -> str:
+    """The emulator serves https://<api>.execute-api... under a path of its own, which needs no DNS."""
+    return re.sub(r"^https://(\w+)\.execute-api\.[^/]+", rf"{cloud.endpoint}/_aws/execute-api/\1", api_url).rstrip("/")
+
+
+def _overrides(parameters: Mapping[str, str]) -> list[str]:
+    pairs = [f"{name}={value}" for name, value in parameters.items()]
+    return ["--parameter-overrides", *pairs] if pairs else []
+
+
+def _sam(cloud: Cloud, arguments: list[str], extra_environment: Mapping[str, str] | None = None) -> None:
+    command, *options = arguments
+    log = cloud.state / f"sam-{command}.log"
+    with log.open("w") as output:
+        finished = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "sam"),
+                command,
+                *("--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"),
+                *options,
+            ],
+            cwd=ROOT,
+            env=cloud.environment() | dict(extra_environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    if finished.returncode:
+        raise CloudError(f"sam {command} failed: {_reason(log.read_text(errors='replace'))} (log: {log})")
+
+
+def _reason(output: str) -> str:
+    """What sam said at its end, as one line, without its traceback."""
+    last_error = re.split(r"^Error: ", output, flags=re.MULTILINE)[-1]
+    return " ".join(last_error.partition("\nTraceback")[0].split())[:400] or "it wrote nothing"
+
+
+def _first_failure(cloud: Cloud, stack_name: str, since: datetime) -> str | None:
+    """Which resource broke the deployment, and why: sam itself says only that the stack rolled back."""
+    try:
+        events = cloud.client("cloudformation").describe_stack_events(StackName=stack_name)["StackEvents"]
+    except ClientError:
+        return None  # there is no such stack: it never came to a deployment
+    failures = [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+        for event in reversed(events)  # they come newest first
+        if event["Timestamp"] >= since and event["ResourceStatus"] in ("CREATE_FAILED", "UPDATE_FAILED")
+    ]
+    return f"stack {stack_name} was not deployed: {failures[0]}" if failures else None

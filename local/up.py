@@ -1,0 +1,122 @@
+"""The story of `make up` and `make down`, from top to bottom."""
+
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from local import demo, plans
+from local.cloud import STATE, Cloud, CloudError
+from local.people import People, sign_in_everyone
+from local.stack import Stack, build, deploy
+from orders.orders import order_id_for
+
+DEFAULT_PORT = 4566
+KEY = "my-first-order"
+
+console = Console(highlight=False)
+
+
+def up(port: int | None) -> None:
+    """Start EventFlow, or bring the one that runs up to date, and show it at work. Raises CloudError."""
+    running = Cloud.found(STATE)
+    cloud = Cloud(STATE, port or (running.port if running else DEFAULT_PORT))
+    with _step("Start the embedded cloud"):
+        cloud.start()
+    try:
+        _deploy_and_demonstrate(cloud)
+    except BaseException as error:
+        if not running:
+            cloud.stop()
+            _remove_all_but_logs(cloud.state)
+        elif isinstance(error, CloudError):
+            raise CloudError(f"{error} (what ran before keeps running)") from None
+        raise
+
+
+def down() -> None:
+    """Stop EventFlow and leave nothing of it behind."""
+    running = Cloud.found(STATE)
+    if running:
+        running.stop()
+    shutil.rmtree(STATE, ignore_errors=True)
+    console.print("EventFlow is stopped." if running else "EventFlow was not running.")
+
+
+def _deploy_and_demonstrate(cloud: Cloud) -> None:
+    with _step("Build: sam build"):
+        template = build(cloud)
+    with _step("Deploy: sam deploy"):
+        stack = deploy(cloud, template)
+    with _step("Sign in two shoppers and an operator"):
+        people = sign_in_everyone(cloud.client("cognito-idp"), stack.user_pool_id, stack.client_id)
+    _write_env(cloud, stack, people)
+    console.print(f"  Place {len(plans.PLANS)} orders and follow their sagas")
+    demo.run(stack, people, console)
+    _tell_how_to_go_on(cloud, people)
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    started = time.monotonic()
+    columns = SpinnerColumn(finished_text=" "), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task(title, total=None)
+        yield
+    console.print(f"  {title:40} {time.monotonic() - started:5.1f} s")
+
+
+def _write_env(cloud: Cloud, stack: Stack, people: People) -> None:
+    """.local/env, for the user's shell: where the cloud is, and tokens for its API."""
+    variables = cloud.coordinates() | {
+        "API_URL": stack.api_url,
+        "STACK_NAME": stack.name,
+        "SHOPPER_TOKEN": people.shopper.token,
+        "OTHER_SHOPPER_TOKEN": people.other_shopper.token,
+        "OPERATOR_TOKEN": people.operator.token,
+        "DEMO_PRODUCT": plans.PRODUCT,
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines += [f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"']
+    lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN"]  # of the user's own, stronger than the keys above
+    file = cloud.state / "env"
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines) + "\n")
+
+
+def _tell_how_to_go_on(cloud: Cloud, people: People) -> None:
+    order_id = order_id_for(people.shopper.sub, KEY)
+    console.print(
+        f"""
+EventFlow runs. Its API: {cloud.endpoint}
+
+  . .local/env          # API_URL, tokens for an hour (`make up` renews them), and `sam` pointed at this cloud
+
+  # Place an order. Its id follows from the Idempotency-Key: send this twice, and it is still one order.
+  curl -s "$API_URL/orders" -H "Authorization: $SHOPPER_TOKEN" -H "Idempotency-Key: {KEY}" \\
+    -d "{{\\"productId\\": \\"$DEMO_PRODUCT\\", \\"quantity\\": 1}}"
+
+  # Read it.
+  curl -s "$API_URL/orders/{order_id}" -H "Authorization: $SHOPPER_TOKEN"
+
+  # Follow every function's log.
+  sam logs --stack-name "$STACK_NAME" --tail
+
+  make down             # stop it, and leave nothing behind""",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _remove_all_but_logs(state: Path) -> None:
+    for path in state.iterdir() if state.exists() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.suffix != ".log":
+            path.unlink()

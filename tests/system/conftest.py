@@ -1,0 +1,40 @@
+"""One embedded cloud and one deployed stack for all system tests; each test has orders and products of its own."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from local.cloud import Cloud
+from local.people import sign_in_everyone
+from local.stack import Stack, build, deploy
+
+from .ear import Ear
+from .shop import Shop
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"), port)
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(cloud: Cloud) -> Stack:
+    return deploy(cloud, build(cloud))
+
+
+@pytest.fixture(scope="session")
+def ear(cloud: Cloud, stack: Stack) -> Ear:
+    return Ear.at(cloud, stack.event_bus)
+
+
+@pytest.fixture(scope="session")
+def shop(cloud: Cloud, stack: Stack, ear: Ear) -> Shop:
+    people = sign_in_everyone(cloud.client("cognito-idp"), stack.user_pool_id, stack.client_id)
+    return Shop(cloud, stack, people, ear)

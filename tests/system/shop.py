@@ -1,0 +1,182 @@
+"""The deployed shop as its tests see it: over HTTP as a person, on the bus as a producer, in its tables and logs."""
+
+import json
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import boto3
+
+from local.cloud import REGION, Cloud
+from local.people import People, Person
+from local.stack import Stack
+from orders.orders import order_id_for
+from payment.gateway import declines
+
+from .ear import Ear
+from .waiting import eventually
+
+direct = build_opener(ProxyHandler({}))
+
+ENDED = ("CONFIRMED", "PAYMENT_FAILED", "INVENTORY_FAILED", "CANCELLED")
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class Shop:
+    cloud: Cloud
+    stack: Stack
+    people: People
+    ear: Ear
+
+    # Over HTTP
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        by: Person | None = None,
+        key: str | None = None,
+        token: str | None = None,
+    ) -> Answer:
+        """`body` goes as JSON, bytes as they are. `token` overrides that of `by`, who is the first shopper."""
+        token = (by or self.people.shopper).token if token is None else token
+        headers = {"Content-Type": "application/json"} | ({"Authorization": token} if token else {})
+        if key:
+            headers["Idempotency-Key"] = key
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        request = Request(self.stack.api_url + path, method=method, data=data, headers=headers)
+        try:
+            with direct.open(request, timeout=60) as response:
+                return Answer(response.status, json.loads(response.read() or b"null"), dict(response.headers))
+        except HTTPError as error:
+            return Answer(error.code, json.loads(error.read() or b"null"), dict(error.headers))
+
+    def stocked(self, quantity: int) -> str:
+        """A product of this test's own, with so many pieces."""
+        product = f"product-{uuid.uuid4()}"
+        answer = self.call("PUT", f"/inventory/{product}", {"availableQty": quantity}, by=self.people.operator)
+        assert answer.status == 200, answer
+        return product
+
+    def stock_of(self, product: str) -> int:
+        answer = self.call("GET", f"/inventory/{product}", by=self.people.operator)
+        assert answer.status == 200, answer
+        return int(answer.body["availableQty"])
+
+    def key(self, *, pays: bool = True, by: Person | None = None) -> str:
+        """A new Idempotency-Key, whose order the gateway will approve, or decline."""
+        caller = by or self.people.shopper
+        rate = int(self.stack.parameters["PaymentFailureRate"])
+        while True:
+            key = str(uuid.uuid4())
+            if declines(order_id_for(caller.sub, key), rate) != pays:
+                return key
+
+    def place(self, product: str, quantity: int = 1, *, pays: bool = True) -> str:
+        """Place an order of one product; returns its id."""
+        return self.place_lines({product: quantity}, pays=pays)
+
+    def place_lines(self, lines: dict[str, int], *, pays: bool = True) -> str:
+        items = [{"productId": product, "quantity": quantity} for product, quantity in lines.items()]
+        body = items[0] if len(items) == 1 else {"items": items}
+        answer = self.call("POST", "/orders", body, key=self.key(pays=pays))
+        assert answer.status == 201, answer
+        return str(answer.body["orderId"])
+
+    def cancel(self, order_id: str) -> Answer:
+        return self.call("POST", f"/orders/{order_id}/cancel")
+
+    def status(self, order_id: str) -> str:
+        answer = self.call("GET", f"/orders/{order_id}", by=self.people.operator)
+        return str(answer.body["status"]) if answer.status == 200 else f"HTTP {answer.status}"
+
+    def until(self, order_id: str, *statuses: str) -> str:
+        return eventually(lambda: self.status(order_id), lambda seen: seen in statuses)
+
+    # On the bus
+
+    def until_heard(self, order_id: str, *detail_types: str) -> list[dict[str, Any]]:
+        """The order's events, once these are among them."""
+        eventually(lambda: self.ear.types_about(order_id), lambda heard: set(detail_types) <= set(heard))
+        return self.ear.about(order_id)
+
+    def put_event(self, source: str, detail_type: str, detail: Any) -> str:
+        """Put an event on the bus as any producer may; returns EventBridge's id of it."""
+        entry = {
+            "EventBusName": self.stack.event_bus,
+            "Source": source,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
+        }
+        answer = self.cloud.client("events").put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0, answer
+        return str(answer["Entries"][0]["EventId"])
+
+    def put_again(self, event: dict[str, Any]) -> None:
+        self.put_event(event["source"], event["detail-type"], event["detail"])
+
+    # Behind the scenes
+
+    @cached_property
+    def resources(self) -> dict[str, str]:
+        """Physical by logical id."""
+        pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources")
+        found = pages.paginate(StackName=self.stack.name).search("StackResourceSummaries[]")
+        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+
+    def row(self, table: str, order_id: str) -> dict[str, Any] | None:
+        key = {"orderId": {"S": order_id}}
+        found = self.cloud.client("dynamodb").get_item(TableName=self.resources[table], Key=key)
+        return dict(found["Item"]) if "Item" in found else None
+
+    def rows(self, order_id: str) -> dict[str, dict[str, Any] | None]:
+        """Everything that the services keep of an order."""
+        return {table: self.row(table, order_id) for table in ("OrdersTable", "PaymentsTable", "ReservationsTable")}
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """What is in a queue, left there."""
+        answer = self.cloud.client("sqs").receive_message(
+            QueueUrl=self.resources[queue], MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+    def log(self, function: str, containing: str) -> list[dict[str, Any]]:
+        """The JSON lines of a function's log that contain this text."""
+        pages = self.cloud.client("logs").get_paginator("filter_log_events")
+        group = f"/aws/lambda/{self.resources[function]}"
+        try:
+            lines = [event["message"] for page in pages.paginate(logGroupName=group) for event in page["events"]]
+        except self.cloud.client("logs").exceptions.ResourceNotFoundException:
+            return []
+        return [json.loads(line) for line in lines if line.startswith("{") and containing in line]
+
+    def received(self, function: str, event_id: str) -> int:
+        """How often a function was handed this event. Logs are written when an invocation has ended."""
+        lines = self.log(function, event_id)
+        return sum(line["message"] == "received" and line["eventId"] == event_id for line in lines)
+
+    def as_role_of(self, function: str, service: str) -> Any:
+        """A client of `service` that may do what the function may."""
+        configuration = self.cloud.client("lambda").get_function_configuration(FunctionName=self.resources[function])
+        session = self.cloud.client("sts").assume_role(RoleArn=configuration["Role"], RoleSessionName="test")
+        credentials = session["Credentials"]
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.cloud.endpoint,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )

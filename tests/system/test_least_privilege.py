@@ -1,0 +1,68 @@
+"""Each function may do what it does, and no more: asked as the function's own role, with IAM enforced."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+STOCK = {"TableName": "InventoryTable", "Key": {"productId": {"S": "mug"}}}
+ORDER = {"TableName": "OrdersTable", "Key": {"orderId": {"S": "none"}}}
+PAYMENT = {"TableName": "PaymentsTable", "Key": {"orderId": {"S": "none"}}}
+RESERVATION = {"TableName": "ReservationsTable", "Key": {"orderId": {"S": "none"}}}
+
+
+def attempt(shop, function, operation, request):
+    """ "allowed", or the error's code."""
+    request = {**request, "TableName": shop.resources[request["TableName"]]}
+    try:
+        getattr(shop.as_role_of(function, "dynamodb"), operation)(**request)
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return "allowed"
+
+
+@pytest.mark.parametrize(
+    ("function", "operation", "request_"),
+    [
+        ("OrdersApiFunction", "get_item", ORDER),
+        ("OrdersSagaFunction", "get_item", ORDER),
+        ("PaymentFunction", "get_item", PAYMENT),
+        ("InventorySagaFunction", "get_item", RESERVATION),
+        ("InventoryApiFunction", "get_item", STOCK),
+    ],
+)
+def test_a_function_reads_its_own_table(shop, function, operation, request_):
+    assert attempt(shop, function, operation, request_) == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("function", "operation", "request_"),
+    [
+        ("NotificationFunction", "get_item", ORDER),
+        ("NotificationFunction", "get_item", PAYMENT),
+        ("PaymentFunction", "get_item", STOCK),
+        ("PaymentFunction", "get_item", RESERVATION),
+        ("PaymentFunction", "get_item", ORDER),
+        ("PaymentFunction", "delete_item", PAYMENT),
+        ("InventorySagaFunction", "get_item", STOCK),
+        ("InventorySagaFunction", "get_item", PAYMENT),
+        ("InventoryApiFunction", "get_item", RESERVATION),
+        ("OrdersApiFunction", "get_item", PAYMENT),
+        ("OrdersApiFunction", "delete_item", ORDER),
+        ("RelayFunction", "get_item", ORDER),
+    ],
+)
+def test_a_function_does_not_touch_what_it_has_no_business_with(shop, function, operation, request_):
+    assert attempt(shop, function, operation, request_) == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(
+    "function", ["OrdersApiFunction", "OrdersSagaFunction", "PaymentFunction", "InventorySagaFunction"]
+)
+def test_nobody_but_relay_publishes(shop, function):
+    entry = {"EventBusName": shop.stack.event_bus, "Source": "forged", "DetailType": "Forged", "Detail": "{}"}
+
+    with pytest.raises(ClientError) as refused:
+        shop.as_role_of(function, "events").put_events(Entries=[entry])
+
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    relay = shop.as_role_of("RelayFunction", "events").put_events(Entries=[entry])
+    assert relay["FailedEntryCount"] == 0

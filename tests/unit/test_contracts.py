@@ -1,0 +1,291 @@
+"""The published language: what goes on the bus, and what of it is taken back."""
+
+import json
+import re
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import inspect
+
+from eventflow import events
+from eventflow.contracts import Fact, MalformedEvent, Received, read_event
+from eventflow.events import (
+    InventoryFailed,
+    InventoryReserved,
+    Line,
+    OrderCreated,
+    PaymentFailed,
+    PaymentSucceeded,
+    ShortLine,
+    StepFailed,
+)
+from eventflow.outbox import announce
+
+PUBLISHED: list[type[Fact]] = [
+    kind
+    for kind in vars(events).values()
+    if isinstance(kind, type) and issubclass(kind, Fact) and hasattr(kind, "SOURCE")
+]
+
+
+def values(of: inspect.Type) -> st.SearchStrategy[Any]:
+    """Everything that the contract allows, so that an event added to it is tested with no change here."""
+    match of:
+        case inspect.NoneType():
+            return st.none()
+        case inspect.IntType():
+            return st.integers(of.ge, of.le)
+        case inspect.StrType(pattern=None):
+            return st.text(min_size=of.min_length or 0, max_size=of.max_length or 300)
+        case inspect.StrType():
+            return st.from_regex(of.pattern.removesuffix("$") + r"\Z")
+        case inspect.UnionType():
+            return st.one_of(*map(values, of.types))
+        case inspect.VarTupleType():
+            once_each = {"unique_by": lambda line: line.product_id}
+            return st.lists(values(of.item_type), min_size=of.min_length or 0, max_size=4, **once_each).map(tuple)
+        case inspect.StructType():
+            return st.builds(of.cls, **{field.name: values(field.type) for field in of.fields})
+    raise NotImplementedError(of)
+
+
+def delivered(fact: Fact, cause: Received | None = None) -> dict[str, Any]:
+    """What EventBridge hands to a target once relay has published the fact."""
+    announcement = announce(fact, cause)
+    return {
+        "version": "0",
+        "id": "id-of-eventbridge",
+        "source": announcement.source,
+        "detail-type": announcement.detail_type,
+        "time": "2026-01-31T12:00:00Z",
+        "detail": json.loads(announcement.detail),
+    }
+
+
+cause = read_event(delivered(PaymentSucceeded(order_id="o1", user_id="ada", payment_id="p1")), PaymentSucceeded)
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_every_event_is_read_as_the_fact_that_was_announced(kind, data):
+    fact = data.draw(values(inspect.type_info(kind)))
+    led_to_by = data.draw(st.sampled_from([None, cause]))
+    event = delivered(fact, led_to_by)
+    metadata = event["detail"]["metadata"]
+
+    received = read_event(event, *PUBLISHED)
+
+    assert received == Received(
+        fact=fact,
+        source=type(fact).SOURCE,
+        detail_type=type(fact).__name__,
+        version=event["detail"]["version"],
+        event_id=metadata["eventId"],
+        occurred_at=metadata["occurredAt"],
+        causation_id=led_to_by.event_id if led_to_by else None,
+    )
+    assert metadata["correlationId"] == fact.order_id
+    assert received.event_id != event["id"]
+    occurred = datetime.fromtimestamp(received.occurred_at / 1000, UTC)
+    assert event["detail"]["timestamp"] == occurred.isoformat(timespec="milliseconds")
+
+
+def test_no_fact_is_published_under_the_identity_of_another():
+    fact = PaymentSucceeded(order_id="o1", user_id="ada", payment_id="p1")
+    assert announce(fact).id != announce(fact).id
+
+
+MUG = Line(product_id="mug", quantity=2)
+LAMP = Line(product_id="lamp", quantity=1)
+SHORT_MUG = ShortLine(product_id="mug", quantity=2, available_qty=1)
+SHORT_LAMP = ShortLine(product_id="lamp", quantity=1, available_qty=0)
+WHOSE = {"order_id": "o1", "user_id": "ada"}
+ON_THE_WIRE = {"orderId": "o1", "userId": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("fact", "version", "fields"),
+    [
+        (OrderCreated(**WHOSE, items=(MUG,)), "1.0", {"productId": "mug", "quantity": 2}),
+        (
+            OrderCreated(
+                **WHOSE,
+                items=(Line(product_id="mug", quantity=2, unit_price=1999),),
+                total_price=3998,
+                currency="USD",
+            ),
+            "1.0",
+            {"productId": "mug", "quantity": 2, "unitPrice": 1999, "totalPrice": 3998, "currency": "USD"},
+        ),
+        (
+            OrderCreated(**WHOSE, items=(MUG, LAMP)),
+            "2.0",
+            {"items": [{"productId": "mug", "quantity": 2}, {"productId": "lamp", "quantity": 1}]},
+        ),
+        (
+            PaymentFailed(**WHOSE, items=(MUG,), reason="declined"),
+            "1.0",
+            {"productId": "mug", "quantity": 2, "reason": "declined"},
+        ),
+        (
+            PaymentFailed(**WHOSE, items=(MUG, LAMP), reason="declined"),
+            "2.0",
+            {
+                "items": [{"productId": "mug", "quantity": 2}, {"productId": "lamp", "quantity": 1}],
+                "reason": "declined",
+            },
+        ),
+        (
+            InventoryFailed(**WHOSE, items=(SHORT_MUG,), reason="out of stock"),
+            "1.0",
+            {"productId": "mug", "quantity": 2, "availableQty": 1, "reason": "out of stock"},
+        ),
+        (
+            InventoryFailed(**WHOSE, items=(SHORT_MUG, SHORT_LAMP), reason="out of stock"),
+            "2.0",
+            {
+                "items": [
+                    {"productId": "mug", "quantity": 2, "availableQty": 1},
+                    {"productId": "lamp", "quantity": 1, "availableQty": 0},
+                ],
+                "reason": "out of stock",
+            },
+        ),
+        (InventoryReserved(**WHOSE, items=(MUG,)), "1.0", {"items": [{"productId": "mug", "quantity": 2}]}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Fact) else None,
+)
+def test_an_event_has_its_published_fields_and_no_others(fact, version, fields):
+    detail = delivered(fact)["detail"]
+    assert set(detail.pop("metadata")) == {"eventId", "occurredAt", "correlationId"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", detail.pop("timestamp"))
+    assert detail == {**ON_THE_WIRE, **fields, "version": version}
+
+
+def test_a_failed_payment_of_a_priced_product_is_still_the_event_that_its_first_consumers_know():
+    priced = Line(product_id="mug", quantity=2, unit_price=1999)
+    detail = delivered(PaymentFailed(**WHOSE, items=(priced,), reason="declined"))["detail"]
+    fields = detail.keys() - {"timestamp", "version", "metadata"}
+    assert fields == {"orderId", "userId", "productId", "quantity", "reason"}
+
+
+# What others send
+
+ORDER_CREATED = {
+    "id": "id-of-eventbridge",
+    "source": "eventflow.orders",
+    "detail-type": "OrderCreated",
+    "time": "2026-01-31T12:00:00Z",
+    "detail": {"orderId": "o1", "userId": "ada", "productId": "mug", "quantity": 2, "version": "1.0"},
+}
+METADATA = {"eventId": "e1", "occurredAt": 1_800_000_000_000}
+NOON = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1000)
+
+
+def order_created(**detail: Any) -> dict[str, Any]:
+    """The event above with these fields in its detail; None takes one away."""
+    event = deepcopy(ORDER_CREATED)
+    event["detail"] = {name: it for name, it in {**event["detail"], **detail}.items() if it is not None}
+    return event
+
+
+def test_an_event_without_metadata_is_known_by_eventbridges_id_and_time():
+    received = read_event(ORDER_CREATED, OrderCreated)
+    assert (received.event_id, received.occurred_at, received.causation_id) == ("id-of-eventbridge", NOON, None)
+    assert received.fact == OrderCreated(**WHOSE, items=(MUG,))
+
+
+def test_an_event_without_a_version_is_of_the_first():
+    assert read_event(order_created(version=None), OrderCreated).fact.items == (MUG,)
+
+
+def test_unknown_fields_and_newer_minor_versions_are_tolerated():
+    event = order_created(
+        version="1.7", giftWrap={"paper": "blue"}, metadata={**METADATA, "tenant": "acme", "traceparent": None}
+    )
+    assert read_event(event | {"replay-name": "july"}, OrderCreated).fact.items == (MUG,)
+
+
+def test_a_failure_of_a_service_that_nobody_here_knows_is_read_by_its_suffix():
+    event = {"id": "e9", "source": "fraud", "detail-type": "FraudCheckFailed", "detail": {"orderId": "o1"}}
+    received = read_event(event, PaymentSucceeded, StepFailed)
+    assert (received.fact, received.detail_type) == (StepFailed(order_id="o1"), "FraudCheckFailed")
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_every_version_of_a_failure_can_veto(version):
+    event = {"id": "e9", "source": "fraud", "detail-type": "FraudCheckFailed"}
+    event["detail"] = {"orderId": "o1", "reason": "stolen card", "version": version}
+    assert read_event(event, StepFailed).fact == StepFailed(order_id="o1", reason="stolen card")
+
+
+def items(*lines: dict[str, Any]) -> dict[str, Any]:
+    return order_created(version="2.0", productId=None, quantity=None, items=list(lines))
+
+
+A_MUG = {"productId": "mug", "quantity": 1}
+
+
+@pytest.mark.parametrize(
+    ("event", "complaint"),
+    [
+        pytest.param("OrderCreated", "Expected `object`, got `str`", id="not an event"),
+        pytest.param(ORDER_CREATED | {"id": ""}, "at `$.id`", id="no identity"),
+        pytest.param({k: v for k, v in ORDER_CREATED.items() if k != "detail"}, "field `detail`", id="no detail"),
+        pytest.param(
+            ORDER_CREATED | {"detail": []}, "Expected `object`, got `array` - at `$.detail`", id="detail is a list"
+        ),
+        pytest.param(ORDER_CREATED | {"time": "noon"}, "at `$.time`", id="time is no time"),
+        pytest.param(ORDER_CREATED | {"source": "elsewhere"}, "OrderCreated of elsewhere", id="another source"),
+        pytest.param(
+            ORDER_CREATED | {"detail-type": "OrderShipped"}, "OrderShipped of eventflow.orders", id="another type"
+        ),
+        pytest.param(
+            order_created(orderId=None), "OrderCreated: .*field `orderId` - at `$.detail`", id="a missing field"
+        ),
+        pytest.param(
+            order_created(quantity="two"), "OrderCreated: .*`str` - at `$.detail.quantity`", id="a wrong type"
+        ),
+        pytest.param(order_created(quantity=0), "at `$.detail.quantity`", id="zero pieces"),
+        pytest.param(order_created(productId=""), "at `$.detail.productId`", id="no product"),
+        pytest.param(order_created(productId="mug\n"), "at `$.detail.productId`", id="a line break in a product"),
+        pytest.param(order_created(unitPrice=-1), "at `$.detail.unitPrice`", id="a negative price"),
+        pytest.param(order_created(currency="US"), "at `$.detail.currency`", id="a currency of two letters"),
+        pytest.param(items(), "at `$.detail.items`", id="no items"),
+        pytest.param(
+            items(*({"productId": f"p{n}", "quantity": 1} for n in range(51))),
+            "at `$.detail.items`",
+            id="too many items",
+        ),
+        pytest.param(
+            items(A_MUG, {"productId": "lamp", "quantity": 0}), "at `$.detail.items[1].quantity`", id="a wrong item"
+        ),
+        pytest.param(
+            items(A_MUG, A_MUG), "product mug stands twice - at `$.detail.items[1].productId`", id="a repeated product"
+        ),
+        pytest.param(
+            order_created(version="3.0"), "OrderCreated: .*'3.0'.* at `$.detail.version`", id="an unknown major version"
+        ),
+        pytest.param(
+            order_created(version=1.0), "OrderCreated: .*at `$.detail.version`", id="a version that is a number"
+        ),
+        pytest.param(
+            order_created(metadata={"occurredAt": 1}),
+            "`eventId` - at `$.detail.metadata`",
+            id="metadata without identity",
+        ),
+        pytest.param(
+            order_created(metadata=METADATA | {"eventId": ""}), "at `$.detail.metadata.eventId`", id="an empty identity"
+        ),
+    ],
+)
+def test_a_malformed_event_is_refused_with_an_error_that_names_its_field(event, complaint):
+    with pytest.raises(MalformedEvent) as refused:
+        read_event(event, OrderCreated)
+    wanted = ".*".join(re.escape(part) for part in complaint.split(".*"))
+    assert re.search(wanted, str(refused.value)), str(refused.value)

@@ -1,0 +1,310 @@
+"""State in DynamoDB: each write is guarded by what its decision saw, and brings back what it lost to.
+
+botocore's Stubber checks every request against DynamoDB's own model, and against what the test expects of it.
+"""
+
+from typing import Any
+
+import msgspec
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import ANY, Stubber
+
+from eventflow.attributes import from_attributes, to_attributes
+from eventflow.events import Line, OrderConfirmed, ShortLine
+from eventflow.outbox import Announcement, announce
+from eventflow.store import Table, dynamodb
+from eventflow.transition import ATTEMPTS, Change, Contended, LostRace, Stored, transition
+from inventory import warehouse
+from inventory.stock import OutOfStock, Reservation, Status, StockLevel
+from inventory.warehouse import CONFLICT_ATTEMPTS, StockLevels, Warehouse
+
+
+class Cart(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    cart_id: str
+    pieces: int
+    note: str | None = None
+
+
+CARTS = Table("carts", "cartId", Cart)
+ONE = Cart(cart_id="c1", pieces=1)
+TWO = Cart(cart_id="c1", pieces=2, note="gift")
+CONFIRMED = OrderConfirmed(order_id="o1", user_id="ada")
+
+
+def row(cart: Cart, revision: int) -> dict[str, Any]:
+    note = {"note": {"S": cart.note}} if cart.note else {}
+    return {"cartId": {"S": cart.cart_id}, "pieces": {"N": str(cart.pieces)}, "revision": {"N": str(revision)}, **note}
+
+
+@pytest.fixture
+def database():
+    with Stubber(dynamodb) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def lost_to(database: Stubber, item: dict[str, Any] | None, request: dict[str, Any] | None = None) -> None:
+    there = {"Item": item} if item else {}
+    database.add_client_error(
+        "put_item", "ConditionalCheckFailedException", expected_params=request, modeled_fields=there
+    )
+
+
+# Table
+
+
+def test_a_first_write_wants_no_row_and_a_later_one_the_row_that_was_seen(database):
+    put = {"TableName": "carts", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    first = {**put, "Item": row(ONE, 1), "ConditionExpression": "attribute_not_exists(cartId)"}
+    later = {
+        **put,
+        "Item": row(TWO, 8),
+        "ConditionExpression": "revision = :seen",
+        "ExpressionAttributeValues": {":seen": {"N": "7"}},
+    }
+    database.add_response("put_item", {}, first)
+    database.add_response("put_item", {}, later)
+
+    CARTS.write("c1", ONE, 1, None)
+    CARTS.write("c1", TWO, 8, None)
+
+
+def test_a_row_carries_the_event_that_announces_it_in_the_same_write(database):
+    announcement = announce(CONFIRMED)
+    written = {**row(ONE, 1), "event": {"M": to_attributes(announcement)}}
+    database.add_response(
+        "put_item",
+        {},
+        dict.fromkeys(("TableName", "ConditionExpression", "ReturnValuesOnConditionCheckFailure"), ANY)
+        | {"Item": written},
+    )
+
+    CARTS.write("c1", ONE, 1, announcement)
+
+    assert from_attributes(written["event"]["M"], Announcement) == announcement
+    assert CARTS.stored(written) == Stored(ONE, 1)
+
+
+def test_a_lost_race_brings_back_the_row_that_won(database):
+    lost_to(database, row(TWO, 3))
+    with pytest.raises(LostRace) as race:
+        CARTS.write("c1", ONE, 1, None)
+    assert race.value.current == Stored(TWO, 3)
+
+
+def test_a_race_can_be_lost_to_a_removal(database):
+    lost_to(database, None)
+    with pytest.raises(LostRace) as race:
+        CARTS.write("c1", ONE, 2, None)
+    assert race.value.current is None
+
+
+def test_any_other_refusal_is_no_race(database):
+    database.add_client_error("put_item", "ProvisionedThroughputExceededException")
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+        CARTS.write("c1", ONE, 1, None)
+
+
+def test_a_read_sees_the_latest_write(database):
+    request = {"TableName": "carts", "Key": {"cartId": {"S": "c1"}}, "ConsistentRead": True}
+    database.add_response("get_item", {"Item": {**row(TWO, 3), "addedLater": {"BOOL": True}}}, request)
+    database.add_response("get_item", {}, request)
+    assert CARTS.read("c1") == Stored(TWO, 3)
+    assert CARTS.read("c1") is None
+
+
+def test_a_page_goes_on_after_the_last_key_of_the_one_before(database):
+    request = {
+        "TableName": "carts",
+        "IndexName": "byUser",
+        "KeyConditionExpression": "#partition = :value",
+        "ExpressionAttributeNames": {"#partition": "userId"},
+        "ExpressionAttributeValues": {":value": {"S": "ada"}},
+        "ScanIndexForward": False,
+        "Limit": 2,
+    }
+    key = {"cartId": {"S": "c1"}, "createdAt": {"S": "then"}}
+    database.add_response("query", {"Items": [row(ONE, 1)], "LastEvaluatedKey": key}, request)
+    after = {"ExclusiveStartKey": {**key, "userId": {"S": "ada"}}}
+    database.add_response("query", {"Items": [row(TWO, 1)]}, {**request, **after})
+
+    assert CARTS.page("byUser", ("userId", "ada"), 2) == ([ONE], True)
+    assert CARTS.page("byUser", ("userId", "ada"), 2, after=key) == ([TWO], False)
+
+
+# transition
+
+
+def one_more(cart: Cart | None) -> Change[Cart] | None:
+    pieces = cart.pieces if cart else 0
+    return Change(Cart(cart_id="c1", pieces=pieces + 1)) if pieces < 5 else None
+
+
+def wrote(pieces: int, revision: int) -> dict[str, Any]:
+    request = {"Item": row(Cart(cart_id="c1", pieces=pieces), revision)}
+    request |= dict.fromkeys(("TableName", "ConditionExpression", "ReturnValuesOnConditionCheckFailure"), ANY)
+    return request | ({"ExpressionAttributeValues": {":seen": {"N": str(revision - 1)}}} if revision > 1 else {})
+
+
+def test_a_lost_race_is_decided_anew_on_the_row_that_won(database):
+    database.add_response("get_item", {"Item": row(ONE, 1)})
+    lost_to(database, row(Cart(cart_id="c1", pieces=3), 2), wrote(pieces=2, revision=2))
+    database.add_response("put_item", {}, wrote(pieces=4, revision=3))
+
+    assert transition(CARTS, "c1", one_more) == Cart(cart_id="c1", pieces=4)
+
+
+def test_a_row_that_is_probably_new_is_not_read_first(database):
+    lost_to(database, row(ONE, 1), wrote(pieces=1, revision=1))
+    database.add_response("put_item", {}, wrote(pieces=2, revision=2))
+    assert transition(CARTS, "c1", one_more, probably_new=True) == Cart(cart_id="c1", pieces=2)
+
+
+def test_a_decision_for_nothing_writes_nothing_and_answers_with_the_row(database):
+    full = Cart(cart_id="c1", pieces=5)
+    database.add_response("get_item", {"Item": row(full, 9)})
+    lost_to(database, row(full, 9))
+    assert transition(CARTS, "c1", one_more) == full
+    assert transition(CARTS, "c1", one_more, probably_new=True) == full
+
+
+def test_a_row_that_never_holds_still_is_given_up_by_name(database):
+    database.add_response("get_item", {})
+    for revision in range(ATTEMPTS):
+        lost_to(database, row(ONE, revision + 1))
+    with pytest.raises(Contended, match=r"^c1: "):
+        transition(CARTS, "c1", one_more)
+
+
+# Warehouse
+
+WAREHOUSE = Warehouse("reservations", "inventory")
+MUGS, LAMP = Line(product_id="mug", quantity=2), Line(product_id="lamp", quantity=1)
+RESERVED = Reservation(order_id="o1", user_id="ada", status=Status.RESERVED, items=(MUGS, LAMP))
+RELEASED = msgspec.structs.replace(RESERVED, status=Status.RELEASED)
+CANCELLED = Reservation(order_id="o1", user_id="ada", status=Status.CANCELLED)
+NOT_THIS = {"Code": "None"}
+TAKEN = {"Code": "ConditionalCheckFailed"}
+BUSY = {"Code": "TransactionConflict"}
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """How long the warehouse waited, instead of waiting."""
+    waited: list[float] = []
+    monkeypatch.setattr(warehouse.time, "sleep", waited.append)
+    return waited
+
+
+def cancelled_for(database: Stubber, *reasons: dict[str, Any]) -> None:
+    database.add_client_error(
+        "transact_write_items",
+        "TransactionCanceledException",
+        modeled_fields={"CancellationReasons": list(reasons)},
+    )
+
+
+def moves(product: str, values: dict[str, str], **condition: str) -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": "inventory",
+            "Key": {"productId": {"S": product}},
+            "UpdateExpression": "ADD availableQty :by",
+            "ExpressionAttributeValues": {name: {"N": value} for name, value in values.items()},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **condition,
+        }
+    }
+
+
+def test_a_reservation_and_all_that_it_takes_out_of_stock_are_one_transaction(database, waits):
+    enough = {"ConditionExpression": "availableQty >= :needed"}
+    database.add_response(
+        "transact_write_items",
+        {},
+        {
+            "TransactItems": [
+                {"Put": WAREHOUSE.put(RESERVED, 1, None)},
+                moves("mug", {":by": "-2", ":needed": "2"}, **enough),
+                moves("lamp", {":by": "-1", ":needed": "1"}, **enough),
+            ]
+        },
+    )
+    WAREHOUSE.write("o1", RESERVED, 1, None)
+    assert not waits
+
+
+def test_a_release_puts_back_what_was_taken_whatever_there_is(database):
+    back = [moves("mug", {":by": "2"}), moves("lamp", {":by": "1"})]
+    put = {"Put": WAREHOUSE.put(RELEASED, 2, None)}
+    database.add_response("transact_write_items", {}, {"TransactItems": [put, *back]})
+    WAREHOUSE.write("o1", RELEASED, 2, None)
+
+
+def test_what_moves_no_stock_is_a_plain_write(database):
+    database.add_response("put_item", {}, WAREHOUSE.put(CANCELLED, 1, None))
+    WAREHOUSE.write("o1", CANCELLED, 1, None)
+
+
+def test_short_lines_are_told_with_what_there_is_of_them(database):
+    cancelled_for(database, NOT_THIS, {**TAKEN, "Item": {"availableQty": {"N": "1"}}}, TAKEN)
+    with pytest.raises(OutOfStock, match="mug: 1 of 2, lamp: 0 of 1") as out:
+        WAREHOUSE.write("o1", RESERVED, 1, None)
+    assert out.value.short == (
+        ShortLine(product_id="mug", quantity=2, available_qty=1),
+        ShortLine(product_id="lamp", quantity=1, available_qty=0),
+    )
+
+
+def test_a_line_that_stock_suffices_for_is_not_short(database):
+    cancelled_for(database, NOT_THIS, NOT_THIS, TAKEN)
+    with pytest.raises(OutOfStock) as out:
+        WAREHOUSE.write("o1", RESERVED, 1, None)
+    assert [line.product_id for line in out.value.short] == ["lamp"]
+
+
+def test_a_reservation_that_exists_wins_over_short_stock(database):
+    cancelled_for(database, {**TAKEN, "Item": to_attributes(CANCELLED) | {"revision": {"N": "1"}}}, TAKEN, NOT_THIS)
+    with pytest.raises(LostRace) as race:
+        WAREHOUSE.write("o1", RESERVED, 1, None)
+    assert race.value.current == Stored(CANCELLED, 1)
+
+
+def test_a_conflict_with_another_transaction_is_waited_out(database, waits):
+    cancelled_for(database, NOT_THIS, BUSY, NOT_THIS)
+    cancelled_for(database, NOT_THIS, BUSY, TAKEN)
+    database.add_response("transact_write_items", {})
+    WAREHOUSE.write("o1", RESERVED, 1, None)
+    assert len(waits) == 2
+
+
+def test_a_conflict_without_end_is_raised_while_the_function_still_has_time(database, waits, monkeypatch):
+    monkeypatch.setattr(warehouse.random, "uniform", lambda _, longest: longest)
+    for _ in range(CONFLICT_ATTEMPTS):
+        cancelled_for(database, NOT_THIS, BUSY, NOT_THIS)
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        WAREHOUSE.write("o1", RESERVED, 1, None)
+    assert len(waits) == CONFLICT_ATTEMPTS - 1
+    assert sum(waits) < 15, "the function's timeout"
+
+
+def test_a_transaction_refused_for_another_reason_is_neither_a_race_nor_short_stock(database, waits):
+    cancelled_for(database, NOT_THIS, {"Code": "ThrottlingError"}, TAKEN)
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        WAREHOUSE.write("o1", RESERVED, 1, None)
+    assert not waits
+
+
+def test_stock_levels_are_read_as_they_are_set(database):
+    mugs = {"productId": {"S": "mug"}, "availableQty": {"N": "3"}}
+    read = {"TableName": "inventory", "Key": {"productId": {"S": "mug"}}, "ConsistentRead": True}
+    database.add_response("put_item", {}, {"TableName": "inventory", "Item": mugs})
+    database.add_response("get_item", {"Item": mugs}, read)
+    database.add_response("get_item", {}, read)
+    levels, level = StockLevels("inventory"), StockLevel(product_id="mug", available_qty=3)
+
+    levels.write(level)
+
+    assert levels.read("mug") == level
+    assert levels.read("mug") is None

@@ -1,0 +1,152 @@
+"""A consumer of the bus runs once for each event of its service, and never for one that breaks its contract."""
+
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from eventflow import subscriber as kernel
+from eventflow.contracts import MalformedEvent, Received
+from eventflow.events import OrderCancelled, OrderCreated
+
+from .lambda_context import LambdaContext
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+class IdempotencyTable:
+    """The calls that Powertools makes of DynamoDB, on rows that neither expire nor time out."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.calls = 0
+
+    def put_item(self, Item: dict[str, Any], **_: Any) -> None:
+        self.calls += 1
+        found = self.rows.setdefault(Item["id"]["S"], Item)
+        if found is not Item:
+            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}, "Item": found}, "PutItem")
+
+    def update_item(self, Key: dict[str, Any], ExpressionAttributeValues: dict[str, Any], **_: Any) -> None:
+        self.calls += 1
+        self.rows[Key["id"]["S"]] |= {
+            "status": ExpressionAttributeValues[":status"],
+            "data": ExpressionAttributeValues[":response_data"],
+        }
+
+    def delete_item(self, Key: dict[str, Any], **_: Any) -> None:
+        self.calls += 1
+        del self.rows[Key["id"]["S"]]
+
+
+@pytest.fixture
+def table(monkeypatch):
+    table = IdempotencyTable()
+    monkeypatch.setattr(kernel, "dynamodb", table)
+    return table
+
+
+def order_created(event_id: str | None = "e1", delivery: str = "d1", **detail: Any) -> dict[str, Any]:
+    metadata = {"metadata": {"eventId": event_id, "occurredAt": 1_769_860_800_000}} if event_id else {}
+    return {
+        "id": delivery,
+        "source": "eventflow.orders",
+        "detail-type": "OrderCreated",
+        "time": "2026-01-31T12:00:00Z",
+        "detail": {"orderId": "o1", "userId": "ada", "productId": "mug", "quantity": 1, **metadata, **detail},
+    }
+
+
+class Consumer:
+    """Counts what it is handed, and fails as often as it is told to."""
+
+    def __init__(self, service: str = "payment", failures: int = 0) -> None:
+        self.received: list[Received[Any]] = []
+        self._failures = failures
+
+        def consume(received: Received[Any]) -> None:
+            self.received.append(received)
+            if len(self.received) <= failures:
+                raise ConnectionError("the gateway is away")
+
+        consume.__module__ = f"{service}.consumer"
+        self._handler: Callable[[Any, Any], None] = kernel.subscriber(OrderCreated, OrderCancelled)(consume)
+
+    def __call__(self, event: Any) -> None:
+        self._handler(deepcopy(event), LambdaContext())
+
+    @property
+    def event_ids(self) -> list[str]:
+        return [received.event_id for received in self.received]
+
+
+def test_an_event_delivered_or_published_twice_is_consumed_once(table):
+    payment = Consumer()
+    for delivery in ("d1", "d1", "d2"):
+        payment(order_created("e1", delivery))
+    assert payment.event_ids == ["e1"]
+    assert payment.received[0].fact.order_id == "o1"
+
+
+def test_events_of_other_identity_are_consumed_however_alike_they_are(table):
+    payment = Consumer()
+    for event_id in ("e1", "e2"):
+        payment(order_created(event_id))
+    assert payment.event_ids == ["e1", "e2"]
+
+
+def test_an_event_without_metadata_is_known_by_eventbridges_id(table):
+    payment = Consumer()
+    for delivery in ("d1", "d1", "d2"):
+        payment(order_created(None, delivery))
+    assert payment.event_ids == ["d1", "d2"]
+
+
+def test_an_exception_lets_the_event_come_again(table):
+    payment = Consumer(failures=1)
+    with pytest.raises(ConnectionError, match="the gateway is away"):
+        payment(order_created())
+    payment(order_created())
+    payment(order_created())
+    assert payment.event_ids == ["e1", "e1"]
+
+
+def test_services_that_hear_one_event_each_consume_it(table):
+    payment, inventory = Consumer("payment"), Consumer("inventory")
+    payment(order_created())
+    inventory(order_created())
+    assert payment.event_ids == inventory.event_ids == ["e1"]
+    assert len(table.rows) == 2
+
+
+def test_a_release_that_moves_a_consumer_within_its_service_still_knows_its_events(table):
+    Consumer("payment")(order_created())
+    (key,) = table.rows
+    assert key.startswith("payment#")
+
+
+@pytest.mark.parametrize(
+    ("event", "complaint"),
+    [
+        (order_created(quantity=0), r"at `\$\.detail\.quantity`"),
+        (order_created(version="9.0"), "'9.0'"),
+        (order_created() | {"detail-type": "OrderConfirmed"}, "OrderConfirmed of eventflow.orders is not taken here"),
+        (order_created(None, delivery=""), r"at `\$\.id`"),
+        ({}, "missing required field `id`"),
+    ],
+)
+def test_a_malformed_event_raises_before_anything_is_written(table, event, complaint):
+    payment = Consumer()
+    with pytest.raises(MalformedEvent, match=complaint):
+        payment(event)
+    assert (payment.received, table.calls) == ([], 0)
+
+
+def test_a_consumed_event_is_remembered_for_longer_than_an_archive_replays(table):
+    Consumer()(order_created())
+    (record,) = table.rows.values()
+    assert record["status"] == {"S": "COMPLETED"}
+    assert int(record["expiration"]["N"]) - time.time() > 29 * 24 * 60 * 60
