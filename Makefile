@@ -3,10 +3,11 @@
 # Variables for the command line only: what the shell happens to export as PORT is not meant for us.
 PORT     =
 FUNCTION = PaymentFunction
-EVENT    = events/order-created.json
+EVENT    = events/payment/order-created.json
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
+VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
 CODE      = $(wildcard functions local ops tests)
 TEMPLATES = $(wildcard template.yaml examples/*/template.yaml)
@@ -17,13 +18,13 @@ TEMPLATES = $(wildcard template.yaml examples/*/template.yaml)
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-up: .venvs/dev/ready .venvs/emulator/ready ## Run EventFlow whole on this machine [PORT=4566] [PYTHON=python3]
+up: $(VENVS) ## Run EventFlow whole on this machine [PORT=4566] [PYTHON=python3]
 	@$(LOCAL) up $(if $(PORT),--port $(PORT))
 
 down: ## Stop it and leave nothing of it behind
 	@if [ -d .local ]; then $(LOCAL) down; else echo "EventFlow was not running."; fi
 
-invoke: .venvs/dev/ready .venvs/emulator/ready ## Run one function on a sample event FUNCTION=PaymentFunction EVENT=events/order-created.json
+invoke: .venvs/dev/ready .venvs/emulator/ready ## Run one function on a sample event FUNCTION=PaymentFunction EVENT=events/payment/order-created.json
 	@$(LOCAL) invoke "$(FUNCTION)" "$(EVENT)"
 
 test: test-unit test-system ## Run all tests
@@ -31,7 +32,7 @@ test: test-unit test-system ## Run all tests
 test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
 	@$(DEV)/python -m pytest tests/unit
 
-test-system: .venvs/dev/ready .venvs/emulator/ready ## Run the tests of the deployed stack, on an embedded cloud of their own
+test-system: $(VENVS) ## Run the tests of the deployed stack, on an embedded cloud of their own
 	@$(DEV)/python -m pytest tests/system
 
 lint: .venvs/dev/ready ## Check format, code, types and templates
@@ -53,7 +54,7 @@ clean: down ## Remove all that make made, the virtual environments too
 # One virtual environment for the developer's tools; one that stands for Lambda's own runtime, under the emulator.
 .venvs/dev/ready: requirements-dev.txt layer/requirements.txt .venvs/python
 .venvs/emulator/ready: local/requirements.txt .venvs/python
-.venvs/dev/ready .venvs/emulator/ready:
+$(VENVS):
 	@echo "  Install $< into $(@D), once"
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D)

@@ -59,7 +59,7 @@ def _deploy_and_demonstrate(cloud: Cloud) -> None:
     _write_env(cloud, stack, people)
     console.print(f"  Place {len(plans.PLANS)} orders and follow their sagas")
     demo.run(stack, people, console)
-    _tell_how_to_go_on(cloud, people)
+    _tell_how_to_go_on(stack, people)
 
 
 @contextmanager
@@ -90,11 +90,11 @@ def _write_env(cloud: Cloud, stack: Stack, people: People) -> None:
     file.write_text("\n".join(lines) + "\n")
 
 
-def _tell_how_to_go_on(cloud: Cloud, people: People) -> None:
+def _tell_how_to_go_on(stack: Stack, people: People) -> None:
     order_id = order_id_for(people.shopper.sub, KEY)
     console.print(
         f"""
-EventFlow runs. Its API: {cloud.endpoint}
+EventFlow runs. Its API: {stack.api_url}
 
   . .local/env          # API_URL, tokens for an hour (`make up` renews them), and `sam` pointed at this cloud
 

@@ -14,11 +14,11 @@ import msgspec
 
 OrderId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-ProductId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+ProductId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$(?!\n)")]
 Quantity = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 MinorUnits = Annotated[int, msgspec.Meta(ge=0)]
 """Money, in the currency's smallest unit: 1999 is 19.99 USD."""
-Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 
 MalformedEvent = msgspec.ValidationError
 """An event breaks its contract. The message says how, and ends in the path of the field (`$.detail.quantity`)."""

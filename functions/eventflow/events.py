@@ -23,19 +23,22 @@ from eventflow.contracts import (
 )
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class Pieces(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """So many of one product."""
 
     product_id: ProductId
     quantity: Quantity
+
+
+class Line(Pieces, frozen=True, kw_only=True):
+    """So many of one product, at a price."""
+
     unit_price: MinorUnits | None = None
 
 
-class ShortLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A line that stock did not suffice for."""
+class ShortLine(Pieces, frozen=True, kw_only=True):
+    """So many of one product as stock did not suffice for."""
 
-    product_id: ProductId
-    quantity: Quantity
     available_qty: Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -154,7 +157,7 @@ class PaymentFailedV1(OlderShape, frozen=True, kw_only=True):
     reason: str
 
     def newest(self) -> PaymentFailed:
-        line = Line(product_id=self.product_id, quantity=self.quantity)
+        line = Pieces(product_id=self.product_id, quantity=self.quantity)
         return PaymentFailed(order_id=self.order_id, user_id=self.user_id, items=(line,), reason=self.reason)
 
 
@@ -164,7 +167,7 @@ class PaymentFailed(PerProductFact, frozen=True, kw_only=True):
     SOURCE: ClassVar[str] = "eventflow.payment"
     OLDER: ClassVar[Mapping[int, type[OlderShape]]] = {1: PaymentFailedV1}
 
-    items: Lines
+    items: Annotated[tuple[Pieces, ...], MAX_LINES]
     reason: str
 
 

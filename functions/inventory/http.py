@@ -17,7 +17,7 @@ api = Api()
 @api.router.get("/inventory/<product_id>")
 def read(product_id: str) -> Response[str]:
     api.require_operator()
-    level = LEVELS.read(product_id)
+    level = LEVELS.read(api.checked("productId", product_id, ProductId))
     if level is None:
         raise not_found(f"stock of product {product_id}")
     return api.answer(level)
@@ -27,7 +27,7 @@ def read(product_id: str) -> Response[str]:
 def write(product_id: str) -> Response[str]:
     api.require_operator()
     level = StockLevel(
-        product_id=api.path("productId", product_id, ProductId),
+        product_id=api.checked("productId", product_id, ProductId),
         available_qty=api.body(StockRequest).available_qty,
     )
     LEVELS.write(level)

@@ -49,20 +49,20 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
         return {line.product_id: sign * line.quantity for line in self.items if sign}
 
 
-Pieces = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+Level = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 
 class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How many pieces of a product are there to be reserved."""
 
     product_id: ProductId
-    available_qty: Pieces
+    available_qty: Level
 
 
 class StockRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What an operator sets."""
 
-    available_qty: Pieces
+    available_qty: Level
 
 
 class OutOfStock(Exception):

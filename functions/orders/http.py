@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET
@@ -11,6 +12,7 @@ from msgspec import UNSET
 from eventflow import clock, telemetry
 from eventflow.api import Api, Caller, Response, forbidden, invalid, not_found
 from eventflow.attributes import to_attributes
+from eventflow.contracts import OrderId, UserId
 from eventflow.store import Table
 from eventflow.transition import Change, transition
 from orders import orders
@@ -47,14 +49,14 @@ def place() -> Response[str]:
 class Position(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The last order of a page."""
 
-    created_at: str
-    order_id: str
+    created_at: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    order_id: OrderId
 
 
 @api.router.get("/orders")
 def newest_first() -> Response[str]:
     caller = api.caller
-    user_id = api.query("userId") or caller.user_id
+    user_id = api.checked("userId", api.query("userId") or caller.user_id, UserId)
     if user_id != caller.user_id and not caller.operator:
         raise not_found(f"user {user_id}")
     after = api.cursor(Position)
@@ -66,6 +68,7 @@ def newest_first() -> Response[str]:
 
 @api.router.get("/orders/<order_id>")
 def read(order_id: str) -> Response[str]:
+    order_id = api.checked("orderId", order_id, OrderId)
     telemetry.follow(order_id)
     stored = ORDERS.read(order_id)
     return api.answer(_visible_to(api.caller, order_id, stored.state if stored else None))
@@ -73,6 +76,7 @@ def read(order_id: str) -> Response[str]:
 
 @api.router.post("/orders/<order_id>/cancel")
 def cancel(order_id: str) -> Response[str]:
+    order_id = api.checked("orderId", order_id, OrderId)
     telemetry.follow(order_id)
     caller = api.caller
 

@@ -18,6 +18,7 @@ from eventflow.events import (
     OrderConfirmed,
     OrderCreated,
     PaymentSucceeded,
+    Pieces,
     StepFailed,
     refuse_repeated_products,
 )
@@ -59,9 +60,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What a shopper asks for: {productId, quantity}, or {items: [...]} for several products. Never a price."""
 
-    class Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-        product_id: ProductId
-        quantity: Quantity
+    class Item(Pieces, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        pass
 
     user_id: UserId | UnsetType = UNSET
     """Whom the order is for, if not the caller."""

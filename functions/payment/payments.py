@@ -24,6 +24,7 @@ from eventflow.events import (
     PaymentFailed,
     PaymentRefunded,
     PaymentSucceeded,
+    Pieces,
 )
 from eventflow.transition import Change, Rows, transition
 from payment.gateway import Approved, Declined, Gateway, Money
@@ -111,7 +112,8 @@ def charged(payment: Payment | None, order: OrderCreated, answer: Approved | Dec
     if isinstance(answer, Declined):
         if cancelled:
             return Change(_now(payment, Status.CANCELLED))
-        failed = PaymentFailed(order_id=order.order_id, user_id=order.user_id, items=order.items, reason=answer.reason)
+        declined = tuple(Pieces(product_id=line.product_id, quantity=line.quantity) for line in order.items)
+        failed = PaymentFailed(order_id=order.order_id, user_id=order.user_id, items=declined, reason=answer.reason)
         return Change(_now(payment, Status.FAILED), failed)
     payment = msgspec.structs.replace(payment, payment_id=answer.payment_id)
     if cancelled:

@@ -20,7 +20,8 @@ MAX_REQUEST_BYTES = 256 * 1024
 def announced(records: Iterable[Mapping[str, Any]]) -> Iterator[Announcement]:
     """What each record's write announced.
 
-    A write that announced nothing leaves the row's previous announcement in place, which has been published.
+    A write that announces nothing must not publish what the row announced before: a repair by hand, say, leaves the
+    announcement in place.
     """
     for record in records:
         new, old = (_announcement(record["dynamodb"].get(image)) for image in ("NewImage", "OldImage"))

@@ -154,11 +154,12 @@ class Shop:
 
     def log(self, function: str, containing: str) -> list[dict[str, Any]]:
         """The JSON lines of a function's log that contain this text."""
-        pages = self.cloud.client("logs").get_paginator("filter_log_events")
+        logs = self.cloud.client("logs")
+        pages = logs.get_paginator("filter_log_events")
         group = f"/aws/lambda/{self.resources[function]}"
         try:
             lines = [event["message"] for page in pages.paginate(logGroupName=group) for event in page["events"]]
-        except self.cloud.client("logs").exceptions.ResourceNotFoundException:
+        except logs.exceptions.ResourceNotFoundException:
             return []
         return [json.loads(line) for line in lines if line.startswith("{") and containing in line]
 

@@ -24,6 +24,8 @@ from eventflow.events import (
     StepFailed,
 )
 from eventflow.outbox import announce
+from payment import payments
+from payment.gateway import Declined
 
 PUBLISHED: list[type[Fact]] = [
     kind
@@ -167,10 +169,14 @@ def test_an_event_has_its_published_fields_and_no_others(fact, version, fields):
     assert detail == {**ON_THE_WIRE, **fields, "version": version}
 
 
-def test_a_failed_payment_of_a_priced_product_is_still_the_event_that_its_first_consumers_know():
+def test_a_declined_order_with_prices_is_still_announced_as_its_first_consumers_know_it():
     priced = Line(product_id="mug", quantity=2, unit_price=1999)
-    detail = delivered(PaymentFailed(**WHOSE, items=(priced,), reason="declined"))["detail"]
-    fields = detail.keys() - {"timestamp", "version", "metadata"}
+    order = OrderCreated(**WHOSE, items=(priced,), total_price=3998, currency="USD")
+    charging = payments.intend_charge(None, order, "key").state
+    failed = payments.charged(charging, order, Declined("declined")).fact
+
+    fields = delivered(failed)["detail"].keys() - {"timestamp", "version", "metadata"}
+
     assert fields == {"orderId", "userId", "productId", "quantity", "reason"}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from botocore.validate import validate_parameters
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,14 +102,18 @@ def test_batches_lose_nothing_keep_the_order_and_the_limits_and_are_as_few_as_th
         assert len(batch) == 10 or bytes_of([*batch, following[0]]) > MAX_REQUEST_BYTES
 
 
+PUT_EVENTS = stream.events.meta.service_model.operation_model("PutEvents").input_shape
+
+
 class EventBridge:
-    """Refuses entries by detail-type, so many times."""
+    """Takes what AWS's own model of the call allows; refuses entries by detail-type, so many times."""
 
     def __init__(self, refusals: dict[str, int] | None = None) -> None:
         self.refusals = refusals or {}
         self.calls: list[list[dict[str, str]]] = []
 
     def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        validate_parameters({"Entries": Entries}, PUT_EVENTS)
         self.calls.append(Entries)
         results = [self._answer(item["DetailType"]) for item in Entries]
         return {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}

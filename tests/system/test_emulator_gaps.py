@@ -1,0 +1,73 @@
+"""What local/gaps adds to the emulator, as AWS does it. (Retries and failure records: see test_failures.py.)"""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.people import sign_in_everyone
+from local.stack import delete, deploy
+
+from .waiting import eventually
+
+
+def test_a_stack_may_hold_an_archive_and_types_without_effect_here(cloud):
+    # when
+    deploy(cloud, Path(__file__).with_name("gaps-template.yaml"), "gaps", {})
+
+    # then the archive is a real one
+    events = cloud.client("events")
+    (archive,) = events.list_archives()["Archives"]
+    assert archive["RetentionDays"] == 7
+    assert archive["EventSourceArn"].endswith("event-bus/gaps")
+
+    # and goes with its stack
+    delete(cloud, "gaps")
+    assert events.list_archives()["Archives"] == []
+
+
+def test_an_event_bears_the_time_of_its_entry(shop):
+    # given an entry of two hours ago, among others
+    then = datetime.fromtimestamp(int(time.time()) - 7200, UTC)
+    entry = {"EventBusName": shop.stack.event_bus, "Source": "test", "DetailType": "Late", "Detail": "{}"}
+    late = {**entry, "Time": then, "Detail": f'{{"orderId": "late-{then.timestamp()}"}}'}
+
+    # when
+    shop.cloud.client("events").put_events(Entries=[entry, late, entry])
+
+    # then
+    (heard,) = eventually(lambda: shop.ear.about(f"late-{then.timestamp()}"), len)
+    assert datetime.fromisoformat(heard["time"]) == then
+
+
+def test_a_target_continues_the_trace_of_the_entry(shop):
+    # given
+    root = f"1-{int(time.time()):08x}-0123456789abcdef01234567"
+    order = f"traced-{root}"
+    entry = {
+        "EventBusName": shop.stack.event_bus,
+        "Source": "eventflow.orders",
+        "DetailType": "OrderConfirmed",
+        "Detail": f'{{"orderId": "{order}", "userId": "ada"}}',
+        "TraceHeader": f"Root={root};Parent=0123456789abcdef;Sampled=1",
+    }
+
+    # when
+    shop.cloud.client("events").put_events(Entries=[entry])
+
+    # then
+    lines = eventually(lambda: shop.log("NotificationFunction", order), len)
+    assert {line["xray_trace_id"] for line in lines} == {root}
+
+
+def test_a_rest_apis_functions_see_groups_joined_with_commas(cloud, shop):
+    # given an operator who is in a second group
+    cognito, pool = cloud.client("cognito-idp"), shop.stack.user_pool_id
+    operator = shop.people.operator
+    cognito.create_group(UserPoolId=pool, GroupName="auditors")
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username=operator.username, GroupName="auditors")
+
+    # when
+    again = sign_in_everyone(cognito, pool, shop.stack.client_id).operator
+
+    # then the function still finds "operators" among them
+    assert shop.call("PUT", "/inventory/mug", {"availableQty": 1}, by=again).status == 200

@@ -1,0 +1,78 @@
+"""The layer holds whatever the functions import that Lambda's own runtime does not."""
+
+import json
+import subprocess
+
+import pytest
+
+from local.cloud import EMULATOR_PYTHON, ROOT
+from local.stack import build_dir
+
+RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+"""Lambda's Python runtime beside the standard library: boto3, and what it needs."""
+
+IMPORT_AS_LAMBDA_DOES = f"""
+import importlib, sys
+from importlib.machinery import PathFinder
+
+class OnlyTheRuntime:
+    # the emulator's environment also holds the emulator, which Lambda does not have
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path, target)
+        in_environment = spec and "site-packages" in (spec.origin or "")
+        if in_environment and name.partition(".")[0] not in {RUNTIME}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+        return spec
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = OnlyTheRuntime
+importlib.import_module(sys.argv[1])
+"""
+
+
+def import_handler(stack, shop, function, path):
+    configuration = shop.cloud.client("lambda").get_function_configuration(FunctionName=shop.resources[function])
+    module, _, _ = configuration["Handler"].rpartition(".")
+    return subprocess.run(
+        [str(EMULATOR_PYTHON), "-c", IMPORT_AS_LAMBDA_DOES, module],
+        env={
+            **configuration["Environment"]["Variables"],
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": ":".join(str(each) for each in path),
+        },
+        cwd=ROOT.root,
+        capture_output=True,
+        text=True,
+    )
+
+
+FUNCTIONS = (
+    *("RelayFunction", "OrdersApiFunction", "OrdersSagaFunction", "PaymentFunction"),
+    *("InventoryApiFunction", "InventorySagaFunction", "NotificationFunction"),
+)
+
+
+def test_this_test_knows_every_function(shop):
+    assert set(FUNCTIONS) == {logical for logical in shop.resources if logical.endswith("Function")}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_imports_with_the_layer_and_only_with_it(shop, stack, function):
+    code, layer = build_dir(shop.cloud) / function, build_dir(shop.cloud) / "Dependencies" / "python"
+
+    with_layer = import_handler(stack, shop, function, [code, layer])
+    without = import_handler(stack, shop, function, [code])
+
+    assert with_layer.returncode == 0, with_layer.stderr
+    assert "ModuleNotFoundError" in without.stderr
+
+
+def test_code_and_layer_ship_bytecode_of_the_targets_version(shop):
+    built = build_dir(shop.cloud)
+    for source in (built / "PaymentFunction" / "payment", built / "Dependencies" / "python" / "msgspec"):
+        assert list((source / "__pycache__").glob("*.pyc")), f"no bytecode in {source}"
+
+
+def test_the_layer_leaves_out_what_the_runtime_has(shop):
+    layer = build_dir(shop.cloud) / "Dependencies" / "python"
+    assert not list(layer.glob("boto*")), json.dumps(sorted(path.name for path in layer.iterdir()))

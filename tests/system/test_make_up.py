@@ -1,0 +1,183 @@
+"""`make up` and the README as a newcomer meets them: in a clone of their own, in a folder with a space in its name."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.cloud import ROOT
+
+NOT_COPIED = shutil.ignore_patterns(".git", ".local", ".venvs", ".aws-sam", "__pycache__", ".*_cache", ".hypothesis")
+
+
+@pytest.fixture(scope="module")
+def port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The project as cloned, but for the virtual environments, which take a minute to make."""
+    clone = tmp_path / "a clone"
+    shutil.copytree(ROOT, clone, ignore=NOT_COPIED)
+    (clone / ".venvs").symlink_to(ROOT / ".venvs")
+    yield clone
+    run(clone, "make down")
+
+
+def run(folder: Path, script: str, seconds: float = 240, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as the user's shell would, without what the test run itself was given by make."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "AWS_"))}
+    process = subprocess.Popen(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=inherited | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        pytest.fail(f"took more than {seconds} s; it had said: {out[-2000:]} {err[-2000:]}")
+    return subprocess.CompletedProcess(script, process.returncode, out, err)
+
+
+def errors(finished: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in finished.stderr.splitlines() if not line.startswith("make")]
+
+
+WRAPPERS = r"""
+set -euo pipefail
+git() { mkdir -p eventflow; }                   # the clone is here already
+cd() { :; }
+sam() {
+  case "$*" in
+    *--tail*) timeout 8 "$(type -P sam)" "$@" || [ $? = 124 ] ;;  # it follows until it is stopped
+    *--guided*) printf '%s\n' "$ANSWERS" | command sam "$@" ;;
+    *) command sam "$@" ;;
+  esac
+}
+make() { case "$1" in test | lint) echo "make $1 is what runs this" ;; *) command make "$@" ;; esac; }
+"""
+"""What the README's commands cannot be in a test: endless, asked questions of, or the test itself."""
+
+ANSWERS = ["guided", "", "", "", "", "", "", "n", "", "", "", "", "", "y"]
+"""To `sam deploy --guided`: a stack name of its own, no confirmation, the defaults."""
+
+
+def commands_of_the_readme() -> str:
+    blocks = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    return "\n".join(f"echo '=== block {number}'\n{block}" for number, block in enumerate(blocks))
+
+
+def test_the_readme_does_what_it_says(clone, port):
+    # when its commands are run, one after the other
+    finished = run(
+        clone,
+        WRAPPERS + commands_of_the_readme(),
+        seconds=300,
+        MAKEFLAGS=f"PORT={port}",
+        ANSWERS="\n".join(ANSWERS),
+    )
+
+    # then each does
+    assert finished.returncode == 0, (finished.stdout + finished.stderr)[-3000:]
+    said = finished.stdout
+    assert re.search(r"CONFIRMED.*PAYMENT_FAILED|PAYMENT_FAILED.*CONFIRMED", said, re.DOTALL)
+    assert '"status": "PENDING"' in said
+    assert '"status": 404' in said
+    assert '"status": "CANCELLED"' in said
+    assert "`$.detail.quantity`" in said  # why the broken event was not taken
+    assert "Successfully created/updated stack - fraud-detection" in said
+    assert "Successfully created/updated stack - guided" in said
+
+
+def test_what_make_up_leaves_serves_and_a_second_one_updates_it(clone, port):
+    # given
+    first = run(clone, f"make up PORT={port}")
+    assert first.returncode == 0, first.stderr
+
+    # when
+    second = run(clone, "make up")
+
+    # then
+    assert second.returncode == 0, second.stderr
+    variables = run(clone, ". .local/env && env").stdout
+    for name in (
+        *("API_URL", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
+        *("STACK_NAME", "SHOPPER_TOKEN", "OTHER_SHOPPER_TOKEN", "OPERATOR_TOKEN", "DEMO_PRODUCT"),
+    ):
+        assert re.search(rf"^{name}=.+", variables, re.MULTILINE), f"{name} is not in .local/env"
+    assert f"127.0.0.1:{port}" in variables
+
+    # and a template that is broken later does not take down what runs
+    (clone / "template.yaml").write_text("Resources: {Nothing: {Type: AWS::No::Such}}\n")
+    broken = run(clone, "make up")
+    assert broken.returncode != 0
+    (error,) = errors(broken)
+    assert error.startswith("error: ")
+    assert "keeps running" in error
+    still = run(clone, '. .local/env && curl -sf "$API_URL/orders" -H "Authorization: $SHOPPER_TOKEN"')
+    assert still.returncode == 0
+
+    # and down leaves nothing
+    assert run(clone, "make down").returncode == 0
+    assert not (clone / ".local").exists()
+    assert run(clone, f"curl -s http://127.0.0.1:{port}/_ministack/ready").returncode != 0
+
+
+def test_a_taken_port_is_one_clear_line_and_leaves_nothing(clone):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        finished = run(clone, f"make up PORT={port}")
+
+    assert finished.returncode != 0
+    (error,) = errors(finished)
+    assert f"port {port} is not free" in error
+    assert not (clone / ".local" / "emulator.pid").exists()
+
+
+def test_a_broken_template_is_one_clear_line_and_leaves_nothing_running(clone, port):
+    # given
+    (clone / "template.yaml").write_text("Resources: [this is no template\n")
+
+    # when
+    finished = run(clone, f"make up PORT={port}")
+
+    # then
+    assert finished.returncode != 0
+    (error,) = errors(finished)
+    assert error.startswith("error: sam build failed: ")
+    assert run(clone, f"curl -s http://127.0.0.1:{port}/_ministack/ready").returncode != 0
+
+
+def test_a_wrong_python_is_one_clear_line(clone):
+    # given a clone with no environment yet, and a python that is too old
+    (clone / ".venvs").unlink()
+    old = clone / "old-python"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+
+    # when
+    finished = run(clone, "make up PYTHON=./old-python")
+
+    # then
+    assert finished.returncode != 0
+    (error,) = errors(finished)
+    assert "is no Python 3.11, 3.12 or 3.13" in error
+    assert not (clone / ".venvs").exists()
