@@ -9,7 +9,7 @@ PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 DEV       = .venvs/dev/bin
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
-CODE      = $(wildcard functions local ops tests)
+CODE      = $(wildcard functions local ops tests examples)
 TEMPLATES = $(wildcard template.yaml examples/*/template.yaml)
 
 .DEFAULT_GOAL := help
