@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
-from eventflow import telemetry
+from eventflow import clock, telemetry
 
 __all__ = ["Api", "Caller", "Problem", "Response", "forbidden", "invalid", "not_found"]
 
@@ -106,6 +107,13 @@ class Api:
         """A request header by its name in any case; empty where there is none."""
         return self.router.current_event.headers.get(name, "")
 
+    def idempotency_key(self) -> str:
+        """The header Idempotency-Key; empty where there is none. Raises Problem (400)."""
+        key = self.header("Idempotency-Key")
+        if len(key) > 255:
+            raise invalid("Idempotency-Key", "255 characters at most")
+        return key
+
     def query(self, name: str) -> str | None:
         return (self.router.current_event.query_string_parameters or {}).get(name)
 
@@ -115,6 +123,18 @@ class Api:
         if not re.fullmatch("[1-9][0-9]{0,2}", given) or int(given) > most:
             raise invalid("limit", f"a whole number from 1 to {most}")
         return int(given)
+
+    def instant(self, name: str, default: str) -> str:
+        """The query's `name`, a date or a time in ISO 8601 (UTC unless it says otherwise), as `clock.iso` writes it.
+
+        Raises Problem (400).
+        """
+        given = self.query(name) or default
+        try:
+            when = datetime.fromisoformat(given)
+            return clock.iso_of(when if when.tzinfo else when.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):
+            raise invalid(name, "a date or a time in ISO 8601, as 2030-01-31 or 2030-01-31T12:00:00Z") from None
 
     def cursor(self, kind: type[B]) -> B | None:
         """Where the query's `cursor` says that the last page ended, or None. Raises Problem (400)."""
@@ -128,12 +148,18 @@ class Api:
 
     @staticmethod
     def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
-        return Response(status, "application/json", msgspec.json.encode(body).decode(), headers=dict(headers or {}))
+        text = "" if body is None else msgspec.json.encode(body).decode()
+        return Response(status, "application/json", text, headers=dict(headers or {}))
 
-    @staticmethod
-    def next_cursor(position: Any) -> str:
-        """The opaque form of where a page ended."""
-        return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode()
+    def location(self, path: str) -> dict[str, str]:
+        """The header that says where `path` of this API is, under the stage by which it is reached."""
+        event = self.router.current_event
+        return {"Location": event.request_context.path.removesuffix(event.path) + path}
+
+    def page(self, items: Sequence[Any], last: Any | None) -> Response[str]:
+        """A page of a list. `last` is where it ended, if there are more: the next page's cursor, made opaque."""
+        following = {"nextCursor": base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()} if last else {}
+        return self.answer({"items": items, **following})
 
     def _handle(self, event: Any, context: Any) -> Any:
         return self.router.resolve(event, context)

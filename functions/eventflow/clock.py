@@ -13,4 +13,9 @@ def now() -> int:
 
 def iso(milliseconds: int) -> str:
     """ISO-8601 in UTC, always to the millisecond, so that text sorts as time does."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return iso_of(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def iso_of(when: datetime) -> str:
+    """As `iso`. Raises OverflowError where UTC has no such time."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds")

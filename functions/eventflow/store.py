@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import boto3
+from botocore.config import Config
 
 from eventflow import telemetry
 from eventflow.attributes import Attributes, from_attributes, to_attributes
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-dynamodb: DynamoDBClient = boto3.client("dynamodb")
+# A call that hangs is given up while the function still has time to try again: botocore would wait for a minute.
+dynamodb: DynamoDBClient = boto3.client(
+    "dynamodb",
+    config=Config(connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 2}),
+)
 """The one client, made while Lambda starts the sandbox; low-level, for boto3's resource slows that start."""
 
 
@@ -65,24 +71,50 @@ class Table(Generic[S]):
             return None
         return Stored(from_attributes(item, self._kind), int(item["revision"]["N"]))
 
-    def page(
-        self, index: str, partition: tuple[str, str], limit: int, after: Attributes | None = None
-    ) -> tuple[list[S], bool]:
-        """Up to `limit` states of an index's partition (attribute, value), highest sort key first.
+    def read_many(self, keys: Iterable[str]) -> dict[str, S]:
+        """The states of those rows that are there, by key. At most 100, which is what one request takes."""
+        wanted: Any = {self.name: {"Keys": [{self._key: {"S": key}} for key in set(keys)], "ConsistentRead": True}}
+        found: list[Attributes] = []
+        while wanted:
+            answer: Any = dynamodb.batch_get_item(RequestItems=wanted)
+            found += answer["Responses"][self.name]
+            wanted = answer["UnprocessedKeys"]
+        return {item[self._key]["S"]: from_attributes(item, self._kind) for item in found}
 
-        `after` is the key of the last one of the page before. The second result says whether there are more.
+    def page(
+        self,
+        index: str,
+        limit: int,
+        *,
+        partition: tuple[str, str] | None = None,
+        between: tuple[str, str, str] | None = None,
+        after: Attributes | None = None,
+        descending: bool = False,
+    ) -> tuple[list[S], bool]:
+        """Up to `limit` states of an index, and whether there are more.
+
+        `partition` is (attribute, value); without it the whole index is scanned, in no order. `between` is (sort key,
+        from, to), both included. `after` is the key of the last one of the page before.
         """
-        name, value = partition
-        query: Any = {
-            "TableName": self.name,
-            "IndexName": index,
-            "KeyConditionExpression": "#partition = :value",
-            "ExpressionAttributeNames": {"#partition": name},
-            "ExpressionAttributeValues": {":value": {"S": value}},
-            "ScanIndexForward": False,
-            "Limit": limit,
-        }
+        request: Any = {"TableName": self.name, "IndexName": index, "Limit": limit}
         if after:
-            query["ExclusiveStartKey"] = {**after, name: {"S": value}}
-        found = dynamodb.query(**query)
+            request["ExclusiveStartKey"] = after
+        if partition is None:
+            found: Any = dynamodb.scan(**request)
+        else:
+            names, values = {"#p": partition[0]}, {":p": {"S": partition[1]}}
+            condition = "#p = :p"
+            if between:
+                names["#s"] = between[0]
+                values |= {":from": {"S": between[1]}, ":to": {"S": between[2]}}
+                condition += " AND #s BETWEEN :from AND :to"
+            if after:
+                request["ExclusiveStartKey"] = {**after, partition[0]: values[":p"]}
+            found = dynamodb.query(
+                **request,
+                KeyConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+                ScanIndexForward=not descending,
+            )
         return [from_attributes(item, self._kind) for item in found["Items"]], "LastEvaluatedKey" in found

@@ -14,24 +14,26 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 
 from eventflow import telemetry
-from eventflow.contracts import Fact, Received, read_event
+from eventflow.contracts import Fact, Received
+from eventflow.receiving import Consume, receive
 from eventflow.store import dynamodb
 
 REMEMBERED_SECONDS = 30 * 24 * 60 * 60
 """Longer than the bus's archive keeps events that may be replayed, so that a replay meets its records."""
 
 
-def subscriber(*facts: type[Fact]) -> Callable[[Callable[[Received[Any]], None]], telemetry.Handler]:
+def subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:
     """Make a function that takes a `Received` of one of `facts` the Lambda handler of an EventBridge rule.
 
     It runs once per event of a service: the idempotency key is the producer's eventId, or EventBridge's id where the
-    producer gave none. Raising brings the event again (twice, by Lambda), then puts it into the service's
-    failed-events queue. An event that breaks its contract raises before anything is written.
+    producer gave none; with source and type, lest a producer who copied another's metadata go unheard. Raising brings
+    the event again (twice, by Lambda), then puts it into the service's failed-events queue. An event that breaks its
+    contract raises before anything is written.
     """
 
-    def decorate(consume: Callable[[Received[Any]], None]) -> telemetry.Handler:
+    def decorate(consume: Consume) -> telemetry.Handler:
         config = IdempotencyConfig(
-            event_key_jmespath="detail.metadata.eventId || id",
+            event_key_jmespath='[source, "detail-type", detail.metadata.eventId || id]',
             raise_on_no_idempotency_key=True,
             expires_after_seconds=REMEMBERED_SECONDS,
         )
@@ -48,14 +50,7 @@ def subscriber(*facts: type[Fact]) -> Callable[[Callable[[Received[Any]], None]]
         @telemetry.instrumented
         @functools.wraps(consume)
         def handler(event: Any, context: Any) -> None:
-            received = read_event(event, *facts)
-            telemetry.follow(
-                received.fact.correlation_id,
-                detailType=received.detail_type,
-                eventId=received.event_id,
-                causationId=received.causation_id,
-            )
-            telemetry.logger.info("received")
+            received = receive(event, *facts)
             config.register_lambda_context(context)
             once(event=event, received=received)
 

@@ -44,13 +44,17 @@ def _forget_previous_invocation() -> None:
 
 def follow(order_id: str | None, **about: str | None) -> None:
     """Mark what is logged and traced from here on as belonging to this order."""
+    logger.set_correlation_id(order_id)
+    logger.append_keys(orderId=order_id, **about)  # those that are None do not show
     if order_id:
-        logger.set_correlation_id(order_id)
-        logger.append_keys(orderId=order_id)
         tracer.put_annotation("OrderId", order_id)
-    logger.append_keys(**{name: value for name, value in about.items() if value})
     if detail_type := about.get("detailType"):
         tracer.put_annotation("DetailType", detail_type)
+
+
+def forget() -> None:
+    """Mark what is logged from here on as belonging to no order: the next one of a batch is about to be read."""
+    logger.remove_keys(["correlation_id", "orderId", "detailType", "eventId", "causationId"])
 
 
 def count(what: str, number: int = 1) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from eventflow import telemetry
@@ -15,7 +16,27 @@ from eventflow.transition import LostRace
 from inventory.stock import OutOfStock, Reservation, StockLevel
 
 CONFLICT_ATTEMPTS = 8
-"""Transactions on one product's stock refuse each other at the same instant; in a rush for it, several times."""
+"""Writes of one item refuse each other while a transaction has it in hand; in a rush for a product, several times."""
+
+
+def waiting_out_conflicts(write: Callable[[], object]) -> None:
+    """Make a write, again where a transaction stood in its way: boto does not. Raises what else refuses it."""
+    for attempt in range(1, CONFLICT_ATTEMPTS + 1):
+        try:
+            write()
+            return
+        except (
+            dynamodb.exceptions.TransactionConflictException,
+            dynamodb.exceptions.TransactionCanceledException,
+        ) as refused:
+            if attempt == CONFLICT_ATTEMPTS or "TransactionConflict" not in _codes(refused.response):
+                raise
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))
+
+
+def _codes(response: Any) -> set[str]:
+    """Why each write of a transaction was refused; of a plain write, which has no transaction, that it conflicts."""
+    return {reason["Code"] for reason in response.get("CancellationReasons", [{"Code": "TransactionConflict"}])}
 
 
 class StockLevels:
@@ -29,7 +50,7 @@ class StockLevels:
         return from_attributes(found["Item"], StockLevel) if "Item" in found else None
 
     def write(self, level: StockLevel) -> None:
-        dynamodb.put_item(TableName=self._table, Item=to_attributes(level))
+        waiting_out_conflicts(lambda: dynamodb.put_item(TableName=self._table, Item=to_attributes(level)))
 
 
 class Warehouse(Table[Reservation]):
@@ -43,7 +64,7 @@ class Warehouse(Table[Reservation]):
         """As `Rows.write`, moving stock along. Raises OutOfStock where a move would take it below zero."""
         moves = state.stock_moves
         if not moves:
-            super().write(key, state, revision, announcement)
+            waiting_out_conflicts(lambda: super(Warehouse, self).write(key, state, revision, announcement))
             return
         writes = [
             {"Put": self.put(state, revision, announcement)},
@@ -81,21 +102,12 @@ class Warehouse(Table[Reservation]):
 
     @staticmethod
     def _transact(writes: list[Any]) -> list[dict[str, Any]]:
-        """One reason per write why the transaction was refused, each `{"Code": "None"}` where it was not.
-
-        Conflicts with other transactions are waited out; boto does not retry those. Raises what else refuses it.
-        """
-        for attempt in range(1, CONFLICT_ATTEMPTS + 1):
-            try:
-                dynamodb.transact_write_items(TransactItems=writes)
-            except dynamodb.exceptions.TransactionCanceledException as cancelled:
-                reasons: list[Any] = list(cancelled.response["CancellationReasons"])
-                codes = {reason["Code"] for reason in reasons} - {"None"}
-                if codes == {"ConditionalCheckFailed"}:
-                    return reasons
-                if "TransactionConflict" not in codes or attempt == CONFLICT_ATTEMPTS:
-                    raise
-                time.sleep(random.uniform(0, 0.05 * 2**attempt))
-            else:
-                break
+        """One reason per write why a condition refused the transaction, each `{"Code": "None"}` where it did not."""
+        try:
+            waiting_out_conflicts(lambda: dynamodb.transact_write_items(TransactItems=writes))
+        except dynamodb.exceptions.TransactionCanceledException as cancelled:
+            if _codes(cancelled.response) - {"None"} != {"ConditionalCheckFailed"}:
+                raise
+            reasons: list[Any] = list(cancelled.response["CancellationReasons"])
+            return reasons
         return [{"Code": "None"}] * len(writes)

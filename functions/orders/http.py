@@ -13,14 +13,17 @@ from eventflow import clock, telemetry
 from eventflow.api import Api, Caller, Response, forbidden, invalid, not_found
 from eventflow.attributes import to_attributes
 from eventflow.contracts import OrderId, UserId
+from eventflow.prices import MixedCurrencies, Price, UnknownProduct, quote
 from eventflow.store import Table
 from eventflow.transition import Change, transition
 from orders import orders
-from orders.orders import KeyReused, Order, OrderRequest, Status
+from orders.orders import KeyReused, Order, OrderRequest
 
 ORDERS = Table(os.environ["ORDERS_TABLE"], "orderId", Order)
 
-api = Api(domain_problems={KeyReused: 422})
+PRICES = Table(os.environ["PRICES_TABLE"], "productId", Price)
+
+api = Api(domain_problems={KeyReused: 422, UnknownProduct: 422, MixedCurrencies: 422})
 
 
 @api.router.post("/orders")
@@ -30,20 +33,20 @@ def place() -> Response[str]:
     user_id = caller.user_id if request.user_id is UNSET else request.user_id
     if user_id != caller.user_id and not caller.operator:
         raise forbidden("only an operator may order for someone else", field="userId")
-    key = api.header("Idempotency-Key")
-    if len(key) > 255:
-        raise invalid("Idempotency-Key", "255 characters at most")
+    key = api.idempotency_key()
     order_id = orders.order_id_for(caller.user_id, key) if key else str(uuid.uuid4())
     telemetry.follow(order_id)
-    order = Order(
-        order_id=order_id,
-        user_id=user_id,
-        items=request.lines,
-        status=Status.PENDING,
-        created_at=clock.iso(clock.now()),
-    )
-    stored = transition(ORDERS, order_id, lambda existing: orders.place(order, existing), probably_new=True)
-    return api.answer(stored, status=201, headers={"Location": f"/orders/{order_id}"})
+    wanted, created_at = request.pieces, clock.iso(clock.now())
+
+    def decide(existing: Order | None) -> Change[Order] | None:
+        if existing is not None:
+            orders.refuse_another_request(existing, user_id, wanted)
+            return None
+        prices = PRICES.read_many(each.product_id for each in wanted)
+        return orders.accept(order_id, user_id, quote(wanted, prices), created_at)
+
+    stored = transition(ORDERS, order_id, decide, probably_new=not key)
+    return api.answer(stored, status=201, headers=api.location(f"/orders/{order_id}"))
 
 
 class Position(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -59,11 +62,22 @@ def newest_first() -> Response[str]:
     user_id = api.checked("userId", api.query("userId") or caller.user_id, UserId)
     if user_id != caller.user_id and not caller.operator:
         raise not_found(f"user {user_id}")
+    first, last = api.instant("from", "0001-01-01"), api.instant("to", "9999-12-31")
+    if first > last:
+        raise invalid("to", "earlier than `from`")
     after = api.cursor(Position)
-    page, more = ORDERS.page("byUser", ("userId", user_id), api.limit(), after=to_attributes(after) if after else None)
-    last = page[-1] if more else None
-    next_page = {"nextCursor": api.next_cursor(Position(last.created_at, last.order_id))} if last else {}
-    return api.answer({"items": page, **next_page})
+    if after and not first <= after.created_at <= last:
+        raise invalid("cursor", "not a cursor of this list: it ended outside of `from` and `to`")
+    page, more = ORDERS.page(
+        "byUser",
+        api.limit(),
+        partition=("userId", user_id),
+        between=("createdAt", first, last),
+        after=to_attributes(after) if after else None,
+        descending=True,
+    )
+    end = page[-1] if more else None
+    return api.page(page, Position(end.created_at, end.order_id) if end else None)
 
 
 @api.router.get("/orders/<order_id>")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from eventflow.contracts import OrderId, ProductId, Quantity, UserId
+from eventflow.contracts import Currency, MinorUnits, OrderId, ProductId, Quantity, UserId
 from eventflow.events import (
     MAX_LINES,
     InventoryReserved,
@@ -19,9 +20,11 @@ from eventflow.events import (
     OrderCreated,
     PaymentSucceeded,
     Pieces,
+    Shipping,
     StepFailed,
     refuse_repeated_products,
 )
+from eventflow.prices import Quote
 from eventflow.transition import Change
 
 _ORDER_IDS = uuid.UUID("6f1c1a3e-0f3b-4b57-9f0e-6d6a1c1f2b7d")
@@ -53,6 +56,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     status: Status
     created_at: str
     """ISO-8601, UTC, to the millisecond: sorts as time does."""
+    total_price: MinorUnits | None = None
+    currency: Currency | None = None
+    shipping: Shipping | None = None
+    """Personal data, of a basket's order: kept here, announced nowhere."""
     reason: str | None = None
     """Why it is off."""
 
@@ -80,12 +87,12 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
             raise ValueError("Object missing required field `quantity`")
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def pieces(self) -> tuple[Pieces, ...]:
         if self.items is not UNSET:
-            return tuple(Line(product_id=item.product_id, quantity=item.quantity) for item in self.items)
+            return self.items
         assert self.product_id is not UNSET
         assert self.quantity is not UNSET
-        return (Line(product_id=self.product_id, quantity=self.quantity),)
+        return (Pieces(product_id=self.product_id, quantity=self.quantity),)
 
 
 class UnknownOrder(Exception):
@@ -104,14 +111,35 @@ def order_id_for(caller: str, key: str) -> OrderId:
     return str(uuid.uuid5(_ORDER_IDS, f"{caller}\n{key}"))
 
 
-def place(order: Order, existing: Order | None) -> Change[Order] | None:
-    """Accept `order`, unless it is accepted already. Raises KeyReused: its id stands for another request."""
-    if existing is None:
-        created = OrderCreated(order_id=order.order_id, user_id=order.user_id, items=order.items)
-        return Change(order, created)
-    if (existing.user_id, existing.items) != (order.user_id, order.items):
+def accept(
+    order_id: OrderId, user_id: UserId, quote: Quote, created_at: str, shipping: Shipping | None = None
+) -> Change[Order]:
+    """A new order, at the prices quoted."""
+    order = Order(
+        order_id=order_id,
+        user_id=user_id,
+        items=quote.items,
+        total_price=quote.total_price,
+        currency=quote.currency,
+        shipping=shipping,
+        status=Status.PENDING,
+        created_at=created_at,
+    )
+    created = OrderCreated(
+        order_id=order_id,
+        user_id=user_id,
+        items=quote.items,
+        total_price=quote.total_price,
+        currency=quote.currency,
+    )
+    return Change(order, created)
+
+
+def refuse_another_request(existing: Order, user_id: UserId, wanted: Sequence[Pieces]) -> None:
+    """Raise KeyReused unless this is what was ordered under this id; prices may have changed since."""
+    ordered = [(line.product_id, line.quantity) for line in existing.items]
+    if (existing.user_id, ordered) != (user_id, [(each.product_id, each.quantity) for each in wanted]):
         raise KeyReused("this Idempotency-Key was used for an order of other content")
-    return None
 
 
 _AFTER = {
@@ -133,6 +161,9 @@ def step_done(order: Order | None, step: PaymentSucceeded | InventoryReserved) -
     return Change(msgspec.structs.replace(order, status=status), confirmed if status is Status.CONFIRMED else None)
 
 
+REASON_LENGTH = 500
+"""Of a foreign reason what is kept: it goes into the order's row and its event, which have limits."""
+
 _VETOES = {"PaymentFailed": Status.PAYMENT_FAILED, "InventoryFailed": Status.INVENTORY_FAILED}
 
 
@@ -142,7 +173,7 @@ def step_failed(order: Order | None, failure: StepFailed, detail_type: str) -> C
     Raises UnknownOrder.
     """
     order = _known(order, failure.order_id)
-    return _call_off(order, _VETOES.get(detail_type, Status.CANCELLED), failure.reason or detail_type)
+    return _call_off(order, _VETOES.get(detail_type, Status.CANCELLED), failure.reason[:REASON_LENGTH] or detail_type)
 
 
 def cancel(order: Order) -> Change[Order] | None:

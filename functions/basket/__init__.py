@@ -1,0 +1,1 @@
+"""Keeps a basket for each shopper, and checks it out."""

@@ -1,0 +1,46 @@
+"""What basket announces."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from eventflow.contracts import Currency, Fact, MinorUnits, OrderId, UserId
+from eventflow.events.lines import Lines, refuse_repeated_products
+
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+EMail = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_length=254)]
+
+
+class Shipping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whom to send an order to. Personal data: it travels in BasketCheckedOut alone, to orders alone."""
+
+    first_name: ShortText
+    last_name: ShortText
+    email: EMail
+    address: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+    def __repr__(self) -> str:
+        return "Shipping(...)"  # whatever prints or logs an object that holds it tells nothing
+
+
+class BasketCheckedOut(Fact, frozen=True, kw_only=True):
+    """A shopper wants what was in the basket, at the prices that it showed."""
+
+    SOURCE: ClassVar[str] = "eventflow.basket"
+
+    checkout_id: OrderId
+    """Also the id of the order that comes of it."""
+    user_id: UserId
+    items: Lines
+    total_price: MinorUnits
+    currency: Currency
+    shipping: Shipping
+
+    def __post_init__(self) -> None:
+        refuse_repeated_products([line.product_id for line in self.items])
+
+    @property
+    def correlation_id(self) -> str:
+        return self.checkout_id

@@ -1,0 +1,52 @@
+"""What a partner system announces, and what intake makes of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from eventflow.contracts import Fact, OrderId
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+_UpTo = msgspec.Meta(ge=0, le=1_000_000_000_000_000)
+Amount = Annotated[int, _UpTo] | Annotated[float, _UpTo]
+"""As the partner counts it: nothing here reckons with it. Bounded, for JSON has numbers that no table keeps (1e400)."""
+
+
+class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """An order as microservice_x words it."""
+
+    order_id: OrderId
+    item: Text
+    amount: Amount
+    is_member: bool
+    shipping_method: Text
+
+
+class PartnerOrderPlaced(Fact, frozen=True, kw_only=True):
+    """An order of the partner's system, under the name and in the shape that it gives it."""
+
+    SOURCE: ClassVar[str] = "microservice_x"
+
+    body: PartnerOrder
+
+    @classmethod
+    def detail_type(cls) -> str:
+        return "microservice_x_test_event"
+
+    @property
+    def correlation_id(self) -> str:
+        return self.body.order_id
+
+
+class PartnerOrderReceived(Fact, frozen=True, kw_only=True):
+    """A partner's order is taken."""
+
+    SOURCE: ClassVar[str] = "eventflow.intake"
+
+    order_id: OrderId
+    item: Text
+    amount: Amount
+    is_member: bool
+    shipping_method: Text

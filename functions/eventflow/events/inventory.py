@@ -1,0 +1,50 @@
+"""What inventory announces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from eventflow.contracts import OlderShape, OrderId, ProductId, Quantity, UserId
+from eventflow.events.lines import MAX_LINES, Lines, OrderFact, PerProductFact, ShortLine
+
+
+class InventoryReserved(OrderFact, frozen=True, kw_only=True):
+    """Every line of the order is taken out of stock."""
+
+    SOURCE: ClassVar[str] = "eventflow.inventory"
+
+    items: Lines
+
+
+class InventoryReleased(OrderFact, frozen=True, kw_only=True):
+    """What was reserved is back in stock."""
+
+    SOURCE: ClassVar[str] = "eventflow.inventory"
+
+    items: Lines
+
+
+class InventoryFailedV1(OlderShape, frozen=True, kw_only=True):
+    order_id: OrderId
+    user_id: UserId
+    product_id: ProductId
+    quantity: Quantity
+    available_qty: Annotated[int, msgspec.Meta(ge=0)]
+    reason: str
+
+    def newest(self) -> InventoryFailed:
+        line = ShortLine(product_id=self.product_id, quantity=self.quantity, available_qty=self.available_qty)
+        return InventoryFailed(order_id=self.order_id, user_id=self.user_id, items=(line,), reason=self.reason)
+
+
+class InventoryFailed(PerProductFact, frozen=True, kw_only=True):
+    """Stock did not suffice for these lines of the order; nothing of it is reserved."""
+
+    SOURCE: ClassVar[str] = "eventflow.inventory"
+    OLDER: ClassVar[Mapping[int, type[OlderShape]]] = {1: InventoryFailedV1}
+
+    items: Annotated[tuple[ShortLine, ...], MAX_LINES]
+    reason: str

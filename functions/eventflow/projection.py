@@ -1,0 +1,29 @@
+"""Consumers that keep a copy of what another service announces."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from eventflow import telemetry
+from eventflow.contracts import Fact
+from eventflow.receiving import Consume, receive
+
+
+def projection(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:
+    """Make a function that applies a `Received` of one of `facts` to a copy the Lambda handler of an EventBridge rule.
+
+    Unlike a subscriber it keeps no record of what it has handled: a projection has no outside effect to spare, what it
+    writes is guarded by the producer's revision, and a replay is how it is rebuilt. Failures end as a subscriber's do.
+    """
+
+    def decorate(apply: Consume) -> telemetry.Handler:
+        @telemetry.instrumented
+        @functools.wraps(apply)
+        def handler(event: Any, context: Any) -> None:
+            apply(receive(event, *facts))
+
+        return handler
+
+    return decorate

@@ -1,0 +1,1 @@
+"""Takes the orders of a partner system from the bus."""
