@@ -4,16 +4,20 @@
 PORT     =
 FUNCTION = PaymentFunction
 EVENT    = events/payment/order-created.json
+SINCE    =
+UNTIL    =
+RULE     =
+YES      =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
 CODE      = $(wildcard functions local ops tests examples)
-TEMPLATES = $(wildcard template.yaml examples/*/template.yaml)
+TEMPLATES = $(wildcard template.yaml schemas/template.yaml examples/*/template.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down invoke test test-unit test-system lint format clean remember-python
+.PHONY: help up down invoke replay schemas test test-unit test-system lint format clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +30,15 @@ down: ## Stop it and leave nothing of it behind
 
 invoke: .venvs/dev/ready .venvs/emulator/ready ## Run one function on a sample event FUNCTION=PaymentFunction EVENT=events/payment/order-created.json
 	@$(LOCAL) invoke "$(FUNCTION)" "$(EVENT)"
+
+# The embedded cloud, unless the shell names an AWS account.
+replay: .venvs/dev/ready ## Deliver archived events again SINCE=2h [UNTIL=...] [RULE=...] [YES=1]; on AWS if AWS_PROFILE or AWS_ACCESS_KEY_ID is set
+	@if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then . .local/env; fi; \
+	  $(DEV)/python -m ops replay --since "$(SINCE)" $(if $(UNTIL),--until "$(UNTIL)") $(if $(RULE),--rule "$(RULE)") \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
+
+schemas: .venvs/dev/ready ## Write schemas/ anew from the contracts
+	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
 
 test: test-unit test-system ## Run all tests
 

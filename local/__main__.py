@@ -9,11 +9,18 @@ from local.cloud import STATE, Cloud, CloudError
 from local.invoke import invoke
 from local.up import down, up
 
+
+def port(text: str) -> int:
+    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+        raise CloudError(f"PORT is a number from 1024 to 65535, not {text!r}")
+    return int(text)
+
+
 parser = argparse.ArgumentParser(prog="python -m local", description="EventFlow's embedded cloud.")
 commands = parser.add_subparsers(dest="command", required=True)
 
 up_command = commands.add_parser("up", help="start EventFlow on this machine, or bring it up to date")
-up_command.add_argument("--port", type=int, help="of the emulated AWS (default: 4566, or where it runs already)")
+up_command.add_argument("--port", type=port, help="of the emulated AWS (default: 4566, or where it runs already)")
 
 commands.add_parser("down", help="stop EventFlow and leave nothing of it behind")
 

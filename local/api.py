@@ -3,12 +3,21 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from local.cloud import CloudError
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy could not reach 127.0.0.1
+
+
+class ErrorAnswer(CloudError):
+    """The API answered, with a status but 2xx."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -18,8 +27,8 @@ class Api:
     url: str
     token: str
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
-        """The answer's JSON. In names of headers, _ stands for -. Raises CloudError for an answer but 2xx."""
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> dict[str, Any]:
+        """The answer's JSON. In names of headers, _ stands for -. Raises ErrorAnswer, or CloudError for none."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -32,6 +41,6 @@ class Api:
                 return dict(json.loads(response.read() or "{}"))
         except urllib.error.HTTPError as error:
             answer = error.read().decode(errors="replace")
-            raise CloudError(f"{method} {path} was answered {error.code}: {answer}") from None
+            raise ErrorAnswer(f"{method} {path} was answered {error.code}: {answer}", error.code) from None
         except OSError as error:
             raise CloudError(f"{method} {path} was not answered: {error}") from None

@@ -1,31 +1,47 @@
-"""Places the demo's orders through the API and shows every saga on its way to its end."""
+"""Sells the demo's products, places its orders through the API, and shows every saga on its way to its end."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
 
 from rich.console import Console
 
-from local.api import Api
+from local.api import Api, ErrorAnswer
 from local.cloud import CloudError
 from local.people import People
-from local.plans import PLANS, STOCK, Order, orders_of
+from local.plans import CURRENCY, PLANS, PRODUCTS, SHIPPING, Order, orders_of
 from local.stack import Stack
 from local.watch import watch
 
 PLACED_AT_ONCE = 4
 SAGA_SECONDS = 60  # a saga takes about one; with cold Lambdas on a busy machine, many
+PRICED_SECONDS = 30  # a product is in the price lists within one or two, or as many when cold
+
+
+def sell(stack: Stack, people: People) -> None:
+    """Have the products in the catalog, in stock and in the price lists. What the catalog has is left as it is."""
+    operator = Api(stack.api_url, people.operator.token)
+    for product in PRODUCTS:
+        about = {"name": product.name, "category": product.category, "unitPrice": product.unit_price}
+        try:
+            operator.call("POST", "/products", {"productId": product.product_id, "currency": CURRENCY, **about})
+        except ErrorAnswer as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+        operator.call("PUT", f"/inventory/{product.product_id}", {"availableQty": product.stock})
+    for product in PRODUCTS:
+        _put(operator, product.product_id, 1)  # which waits for basket's price list, if not for that of orders
+    operator.call("DELETE", "/basket")
 
 
 def run(stack: Stack, people: People, console: Console) -> None:
     """Raises CloudError if an order does not end as planned."""
-    operator = Api(stack.api_url, people.operator.token)
-    for product, quantity in STOCK.items():
-        operator.call("PUT", f"/inventory/{product}", {"availableQty": quantity})
-
     orders = orders_of([people.shopper, people.other_shopper], int(stack.parameters["PaymentFailureRate"]))
     with ThreadPoolExecutor(PLACED_AT_ONCE) as tills:
         placing = [tills.submit(_place, stack.api_url, order) for order in orders]
-        watch(orders, lambda: _statuses(stack.api_url, people), SAGA_SECONDS, console)
+        watch(orders, lambda: _newest(stack.api_url, people), SAGA_SECONDS, console)
         for order_placed in placing:
             order_placed.result()
     _require_ends(orders)
@@ -33,19 +49,51 @@ def run(stack: Stack, people: People, console: Console) -> None:
 
 def _place(api_url: str, order: Order) -> None:
     api = Api(api_url, order.shopper.token)
-    body = {"productId": order.plan.product, "quantity": order.quantity}
-    order.placed_at = time.monotonic()
-    answer = api.call("POST", "/orders", body, Idempotency_Key=order.key)
-    order.status = answer["status"]
+    if order.plan.by_basket:
+        _check_out(api, order)
+        return
+
+    lines = [{"productId": product_id, "quantity": quantity} for product_id, quantity in order.pieces.items()]
+
+    def post() -> Any:
+        order.placed_at = time.monotonic()
+        return api.call("POST", "/orders", lines[0] if len(lines) == 1 else {"items": lines}, Idempotency_Key=order.key)
+
+    order.status = _once_priced(post)["status"]
     if order.plan.cancelled:
         api.call("POST", f"/orders/{order.order_id}/cancel")
 
 
-def _statuses(api_url: str, people: People) -> dict[str, str]:
-    """The status of each shopper's newest orders, by order id."""
+def _check_out(api: Api, order: Order) -> None:
+    api.call("DELETE", "/basket")  # of what an interrupted demo, or the shopper, left in it
+    for product_id, quantity in order.pieces.items():
+        _put(api, product_id, quantity)
+    order.placed_at = time.monotonic()
+    api.call("POST", "/basket/checkout", SHIPPING, Idempotency_Key=order.key)
+
+
+def _put(api: Api, product_id: str, quantity: int) -> None:
+    """Have so many in the basket."""
+    _once_priced(lambda: api.call("PUT", f"/basket/items/{product_id}", {"quantity": quantity}))
+
+
+def _once_priced(call: Callable[[], Any]) -> Any:
+    """Its answer, once the price list that it goes by has heard of the product: until then that is 422."""
+    deadline = time.monotonic() + PRICED_SECONDS
+    while True:
+        try:
+            return call()
+        except ErrorAnswer as error:
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def _newest(api_url: str, people: People) -> dict[str, dict[str, Any]]:
+    """Each shopper's newest orders, by id."""
     tokens = people.shopper.token, people.other_shopper.token
     newest = [Api(api_url, token).call("GET", f"/orders?limit={len(PLANS)}")["items"] for token in tokens]
-    return {order["orderId"]: order["status"] for items in newest for order in items}
+    return {order["orderId"]: order for items in newest for order in items}
 
 
 def _require_ends(orders: list[Order]) -> None:
@@ -53,6 +101,6 @@ def _require_ends(orders: list[Order]) -> None:
     if stuck:
         first, others = stuck[0], f" (and {len(stuck) - 1} more)" if len(stuck) > 1 else ""
         raise CloudError(
-            f"order {first.order_id}{others} is {first.status or 'not placed'} after {SAGA_SECONDS} s, "
+            f"order {first.order_id}{others} is {first.status or 'not there'} after {SAGA_SECONDS} s, "
             f"not {' or '.join(sorted(first.plan.ends))}; the functions' logs: .local/emulator.log"
         )

@@ -27,12 +27,13 @@ def sign_in_everyone(cognito: Any, user_pool_id: str, client_id: str) -> People:
     """Create whoever is missing and sign all of them in. `cognito` is a boto3 `cognito-idp` client."""
 
     def person(name: str, *groups: str) -> Person:
-        return _sign_in(cognito, user_pool_id, client_id, f"{name}@example.com", groups)
+        return sign_in(cognito, user_pool_id, client_id, f"{name}@example.com", groups)
 
     return People(person("ada"), person("grace"), person("olive", "operators"))
 
 
-def _sign_in(cognito: Any, user_pool_id: str, client_id: str, username: str, groups: tuple[str, ...]) -> Person:
+def sign_in(cognito: Any, user_pool_id: str, client_id: str, username: str, groups: tuple[str, ...] = ()) -> Person:
+    """Create the person unless there is one of this name, an e-mail address, and sign in."""
     user = {"UserPoolId": user_pool_id, "Username": username}
     password = f"{secrets.token_urlsafe(24)}-aA1"  # the suffix meets any password policy
     attributes = [{"Name": "email", "Value": username}, {"Name": "email_verified", "Value": "true"}]

@@ -1,5 +1,6 @@
 """The real `sam build`, `sam deploy` and `sam delete`, pointed at an embedded cloud."""
 
+import os
 import platform
 import re
 import subprocess
@@ -122,13 +123,18 @@ def _sam(cloud: Cloud, arguments: list[str], extra_environment: Mapping[str, str
                 *options,
             ],
             cwd=ROOT,
-            env=cloud.environment() | dict(extra_environment or {}),
+            env=cloud.environment() | _path() | dict(extra_environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     if finished.returncode:
         raise CloudError(f"sam {command} failed: {_reason(log.read_text(errors='replace'))} (log: {log})")
+
+
+def _path() -> dict[str, str]:
+    """The makefiles that sam runs are to find the Python that runs this, whichever the user's shell finds."""
+    return {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])}
 
 
 def _reason(output: str) -> str:

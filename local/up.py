@@ -1,5 +1,6 @@
 """The story of `make up` and `make down`, from top to bottom."""
 
+import fcntl
 import shlex
 import shutil
 import sys
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from local import demo, plans
-from local.cloud import STATE, Cloud, CloudError
+from local.cloud import ROOT, STATE, Cloud, CloudError
 from local.people import People, sign_in_everyone
 from local.stack import Stack, build, deploy
 from orders.orders import order_id_for
@@ -25,28 +26,43 @@ console = Console(highlight=False)
 
 def up(port: int | None) -> None:
     """Start EventFlow, or bring the one that runs up to date, and show it at work. Raises CloudError."""
-    running = Cloud.found(STATE)
-    cloud = Cloud(STATE, port or (running.port if running else DEFAULT_PORT))
-    with _step("Start the embedded cloud"):
-        cloud.start()
-    try:
-        _deploy_and_demonstrate(cloud)
-    except BaseException as error:
-        if not running:
-            cloud.stop()
-            _remove_all_but_logs(cloud.state)
-        elif isinstance(error, CloudError):
-            raise CloudError(f"{error} (what ran before keeps running)") from None
-        raise
+    with _nobody_else_at_work():
+        running = Cloud.found(STATE)
+        cloud = Cloud(STATE, port or (running.port if running else DEFAULT_PORT))
+        with _step("Start the embedded cloud"):
+            cloud.start()
+        try:
+            _deploy_and_demonstrate(cloud)
+        except BaseException as error:
+            if not cloud.running:
+                raise CloudError(f"the emulator has died (log: {cloud.log}): `make up` starts it anew") from error
+            if not running:
+                cloud.stop()
+                _remove_all_but_logs(cloud.state)
+            elif isinstance(error, CloudError):
+                raise CloudError(f"{error} (what ran before keeps running)") from None
+            raise
 
 
 def down() -> None:
-    """Stop EventFlow and leave nothing of it behind."""
-    running = Cloud.found(STATE)
-    if running:
-        running.stop()
-    shutil.rmtree(STATE, ignore_errors=True)
+    """Stop EventFlow and leave nothing of it behind. Raises CloudError."""
+    with _nobody_else_at_work():
+        running = Cloud.found(STATE)
+        if running:
+            running.stop()
+        shutil.rmtree(STATE, ignore_errors=True)
     console.print("EventFlow is stopped." if running else "EventFlow was not running.")
+
+
+@contextmanager
+def _nobody_else_at_work() -> Iterator[None]:
+    """One `make up` or `make down` at a time: the lock is on a file that is always there, and goes with the process."""
+    with (ROOT / "Makefile").open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CloudError("another `make up` or `make down` is at work here: wait for it to end") from None
+        yield
 
 
 def _deploy_and_demonstrate(cloud: Cloud) -> None:
@@ -57,6 +73,8 @@ def _deploy_and_demonstrate(cloud: Cloud) -> None:
     with _step("Sign in two shoppers and an operator"):
         people = sign_in_everyone(cloud.client("cognito-idp"), stack.user_pool_id, stack.client_id)
     _write_env(cloud, stack, people)
+    with _step(f"Sell {len(plans.PRODUCTS)} products"):
+        demo.sell(stack, people)
     console.print(f"  Place {len(plans.PLANS)} orders and follow their sagas")
     demo.run(stack, people, console)
     _tell_how_to_go_on(stack, people)
@@ -80,7 +98,7 @@ def _write_env(cloud: Cloud, stack: Stack, people: People) -> None:
         "SHOPPER_TOKEN": people.shopper.token,
         "OTHER_SHOPPER_TOKEN": people.other_shopper.token,
         "OPERATOR_TOKEN": people.operator.token,
-        "DEMO_PRODUCT": plans.PRODUCT,
+        "DEMO_PRODUCT": plans.ESPRESSO.product_id,
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     lines += [f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"']

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -10,6 +11,9 @@ from rich.live import Live
 from rich.table import Table
 
 from local.plans import Order
+
+Seen = Mapping[str, Mapping[str, Any]]
+"""Orders as the API shows them, by id."""
 
 COLOURS = {
     "PENDING": "yellow",
@@ -22,15 +26,15 @@ COLOURS = {
 }
 
 
-def watch(orders: Sequence[Order], statuses: Callable[[], Mapping[str, str]], seconds: float, console: Console) -> None:
-    """Keep the orders up to date until all have ended, for `seconds` at most. `statuses` are by order id."""
+def watch(orders: Sequence[Order], look: Callable[[], Seen], seconds: float, console: Console) -> None:
+    """Keep the orders up to date until all have ended, for `seconds` at most."""
     deadline = time.monotonic() + seconds
     with Live(console=console, transient=True) if console.is_terminal else nullcontext() as live:
         while not all(order.ended for order in orders) and time.monotonic() < deadline:
-            now = statuses()
+            seen = look()
             for order in orders:
-                if not order.ended and order.order_id in now:
-                    change = _update(order, now[order.order_id])
+                if not order.ended and order.order_id in seen:
+                    change = _update(order, seen[order.order_id])
                     if change and not live:
                         console.print(change)
             if live:
@@ -39,23 +43,31 @@ def watch(orders: Sequence[Order], statuses: Callable[[], Mapping[str, str]], se
     console.print(_table(orders))
 
 
-def _update(order: Order, status: str) -> str:
-    """Take the new status over; returns the change in words, "" where there is none."""
-    before, order.status = order.status, status
+def _update(order: Order, seen: Mapping[str, Any]) -> str:
+    """Take over what is new; returns the change in words, "" where there is none."""
+    before, status = order.status, str(seen["status"])
+    order.status, order.total = status, money(seen["totalPrice"], seen["currency"])
     order.seconds = time.monotonic() - order.placed_at
     return f"  order {order.number:2}  {before:8} -> {status}" if status != before else ""
 
 
+def money(minor_units: int, currency: str) -> str:
+    """1999 as 19.99 USD: for currencies of two decimals, as the demo's is."""
+    return f"{minor_units // 100:,}.{minor_units % 100:02} {currency}"
+
+
 def _table(orders: Sequence[Order]) -> Table:
-    table = Table("order", "shopper", "product", "qty", "story", "status", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("seconds", justify="right")
+    table = Table("order", "shopper", "products", "story", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("total", justify="right")
+    table.add_column("status")
+    table.add_column("secs", justify="right")
     for order in orders:
         table.add_row(
             order.order_id[:8],
             order.shopper.username.partition("@")[0],
-            order.plan.product,
-            str(order.quantity),
+            ", ".join(f"{quantity} {product_id}" for product_id, quantity in order.pieces.items()),
             order.plan.story,
+            order.total,
             f"[{COLOURS.get(order.status, 'white')}]{order.status or '...'}",
             f"{order.seconds:.1f}" if order.ended else "",
         )

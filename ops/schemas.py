@@ -1,0 +1,119 @@
+"""`make schemas`: writes the JSON Schema of every event and version, and refuses to break a published one.
+
+A published version is one that is committed. Fields may be added to it; whatever its readers or writers would trip
+over takes a new major version, and leaves the old one to `OLDER` in `eventflow.events`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eventflow import events
+from eventflow.contracts import Fact, Metadata
+from ops.compatibility import breaking_changes
+from ops.registry import registry_template
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMAS = ROOT / "schemas"
+
+Json = dict[str, Any]
+
+
+def generated() -> dict[str, str]:
+    """Every file of schemas/, by its path in there."""
+    schemas = {f"{source}/{name}.json": schema for source, name, schema in sorted(_schemas(), key=lambda it: it[:2])}
+    files = {path: json.dumps(schema, indent=2) + "\n" for path, schema in schemas.items()}
+    return files | {"template.yaml": registry_template(schemas)}
+
+
+def _schemas() -> Iterator[tuple[str, str, Json]]:
+    for fact in vars(events).values():
+        if isinstance(fact, type) and issubclass(fact, Fact) and hasattr(fact, "SOURCE"):
+            shapes = {f"{major}.0": shape for major, shape in fact.OLDER.items()} | {fact.VERSION: fact}
+            for version, shape in shapes.items():
+                yield fact.SOURCE, f"{fact.detail_type()}-{version}", _detail(fact, version, shape)
+
+
+def _detail(fact: type[Fact], version: str, shape: type[msgspec.Struct]) -> Json:
+    """The schema of an event's whole `detail`. Fields that it does not name are allowed: readers ignore them."""
+    _, definitions = msgspec.json.schema_components([shape, Metadata], ref_template="#/$defs/{name}")
+    business = definitions.pop(shape.__name__)
+    # Another producer need not say when and in which version; without a version it is the first.
+    said_by_us = ["timestamp", "version"] if fact.SOURCE.startswith("eventflow.") else []
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:eventflow:{fact.SOURCE}:{fact.detail_type()}:{version}",
+        "title": f"{fact.detail_type()} {version}",
+        "description": " ".join((fact.__doc__ or "").split()),
+        "type": "object",
+        "properties": business["properties"]
+        | {
+            "timestamp": {"type": "string", "format": "date-time"},
+            "version": {"type": "string", "const": version},
+            "metadata": {"$ref": "#/$defs/Metadata"},
+        },
+        "required": [*business["required"], *said_by_us],
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def published(path: str) -> str | None:
+    """The file of schemas/ as it was committed last; where there is no git, as it stands."""
+    committed = _git("show", f"HEAD:./{path}")
+    if committed is not None:
+        return committed
+    file = SCHEMAS / path
+    return file.read_text() if _git("rev-parse", "--git-dir") is None and file.exists() else None
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says in schemas/; None where it fails, or is not there."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=SCHEMAS, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def refusals(files: dict[str, str]) -> Iterator[str]:
+    """What writing `files` would break, a line each."""
+    for path, text in files.items():
+        before = published(path) if path.endswith(".json") else None
+        for change in breaking_changes(json.loads(before), json.loads(text)) if before else ():
+            yield f"schemas/{path}: {change}: give it a new major version"
+    for path in strays(files):
+        if published(path):
+            yield f"schemas/{path}: eventflow.events has it no longer; delete it if no archive holds such events"
+
+
+def strays(files: dict[str, str]) -> list[str]:
+    there = sorted(str(path.relative_to(SCHEMAS)) for path in SCHEMAS.glob("*/*.json"))
+    return [path for path in there if path not in files]
+
+
+def main() -> None:
+    files = generated()
+    refused = [f"error: {refusal}" for refusal in refusals(files)]
+    if refused:
+        sys.exit("\n".join(refused))
+    for path in strays(files):
+        (SCHEMAS / path).unlink()
+        print(f"  removed schemas/{path}")
+    for path, text in files.items():
+        file = SCHEMAS / path
+        if not file.exists() or file.read_text() != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            print(f"  wrote schemas/{path}")
+    print(f"schemas/ is up to date: {len(files) - 1} versions of events, and the template of their registry.")
+
+
+if __name__ == "__main__":
+    main()
