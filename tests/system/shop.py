@@ -10,6 +10,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import boto3
 
+from basket.baskets import checkout_id_for
 from local.cloud import REGION, Cloud
 from local.people import People, Person
 from local.stack import Stack
@@ -49,10 +50,13 @@ class Shop:
         by: Person | None = None,
         key: str | None = None,
         token: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """`body` goes as JSON, bytes as they are. `token` overrides that of `by`, who is the first shopper."""
         token = (by or self.people.shopper).token if token is None else token
-        headers = {"Content-Type": "application/json"} | ({"Authorization": token} if token else {})
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        if token:
+            headers["Authorization"] = token
         if key:
             headers["Idempotency-Key"] = key
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -63,12 +67,29 @@ class Shop:
         except HTTPError as error:
             return Answer(error.code, json.loads(error.read() or b"null"), dict(error.headers))
 
-    def stocked(self, quantity: int) -> str:
-        """A product of this test's own, with so many pieces."""
-        product = f"product-{uuid.uuid4()}"
+    def stocked(self, quantity: int, **fields: Any) -> str:
+        """A product of this test's own, sold, with so many pieces."""
+        product = self.sold(**fields)
         answer = self.call("PUT", f"/inventory/{product}", {"availableQty": quantity}, by=self.people.operator)
         assert answer.status == 200, answer
         return product
+
+    def sold(self, **fields: Any) -> str:
+        """A product of this test's own, in the catalog and in every price list."""
+        body = {"name": "A test's product", "category": "tests", "unitPrice": 1999, "currency": "USD"} | fields
+        answer = self.call("POST", "/products", body, by=self.people.operator)
+        assert answer.status == 201, answer
+        product = str(answer.body["productId"])
+        self.until_priced(product, answer.body["unitPrice"])
+        return product
+
+    def until_priced(self, product: str, unit_price: int) -> None:
+        """Until basket and orders have heard what the product costs."""
+        for table in ("BasketPricesTable", "OrdersPricesTable"):
+            eventually(
+                lambda table=table: self.item(table, productId=product),
+                lambda row: row is not None and row["unitPrice"]["N"] == str(unit_price),
+            )
 
     def stock_of(self, product: str) -> int:
         answer = self.call("GET", f"/inventory/{product}", by=self.people.operator)
@@ -78,11 +99,21 @@ class Shop:
     def key(self, *, pays: bool = True, by: Person | None = None) -> str:
         """A new Idempotency-Key, whose order the gateway will approve, or decline."""
         caller = by or self.people.shopper
-        rate = int(self.stack.parameters["PaymentFailureRate"])
         while True:
             key = str(uuid.uuid4())
-            if declines(order_id_for(caller.sub, key), rate) != pays:
+            if declines(order_id_for(caller.sub, key), self.failure_rate) != pays:
                 return key
+
+    def key_of_a_checkout(self) -> str:
+        """A new Idempotency-Key, for whose order the gateway will approve the first shopper's payment."""
+        while True:
+            key = str(uuid.uuid4())
+            if not declines(checkout_id_for(self.people.shopper.sub, key), self.failure_rate):
+                return key
+
+    @property
+    def failure_rate(self) -> int:
+        return int(self.stack.parameters["PaymentFailureRate"])
 
     def place(self, product: str, quantity: int = 1, *, pays: bool = True) -> str:
         """Place an order of one product; returns its id."""
@@ -136,10 +167,14 @@ class Shop:
         found = pages.paginate(StackName=self.stack.name).search("StackResourceSummaries[]")
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
 
-    def row(self, table: str, order_id: str) -> dict[str, Any] | None:
-        key = {"orderId": {"S": order_id}}
-        found = self.cloud.client("dynamodb").get_item(TableName=self.resources[table], Key=key)
+    def item(self, table: str, **key: str) -> dict[str, Any] | None:
+        found = self.cloud.client("dynamodb").get_item(
+            TableName=self.resources[table], Key={name: {"S": value} for name, value in key.items()}
+        )
         return dict(found["Item"]) if "Item" in found else None
+
+    def row(self, table: str, order_id: str) -> dict[str, Any] | None:
+        return self.item(table, orderId=order_id)
 
     def rows(self, order_id: str) -> dict[str, dict[str, Any] | None]:
         """Everything that the services keep of an order."""

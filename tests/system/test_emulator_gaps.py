@@ -16,13 +16,13 @@ def test_a_stack_may_hold_an_archive_and_types_without_effect_here(cloud):
 
     # then the archive is a real one
     events = cloud.client("events")
-    (archive,) = events.list_archives()["Archives"]
+    (archive,) = events.list_archives(NamePrefix="gaps")["Archives"]
     assert archive["RetentionDays"] == 7
     assert archive["EventSourceArn"].endswith("event-bus/gaps")
 
     # and goes with its stack
     delete(cloud, "gaps")
-    assert events.list_archives()["Archives"] == []
+    assert events.list_archives(NamePrefix="gaps")["Archives"] == []
 
 
 def test_an_event_bears_the_time_of_its_entry(shop):

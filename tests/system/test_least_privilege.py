@@ -6,6 +6,12 @@ from botocore.exceptions import ClientError
 STOCK = {"TableName": "InventoryTable", "Key": {"productId": {"S": "mug"}}}
 ORDER = {"TableName": "OrdersTable", "Key": {"orderId": {"S": "none"}}}
 PAYMENT = {"TableName": "PaymentsTable", "Key": {"orderId": {"S": "none"}}}
+PRICE = {"productId": {"S": "mug"}}
+BASKET_PRICE = {"TableName": "BasketPricesTable", "Key": PRICE}
+ORDERS_PRICE = {"TableName": "OrdersPricesTable", "Key": PRICE}
+BASKET = {"TableName": "BasketsTable", "Key": {"userId": {"S": "none"}}}
+PRODUCT = {"TableName": "ProductsTable", "Key": PRICE}
+PARTNER_ORDER = {"TableName": "PartnerOrdersTable", "Key": {"orderId": {"S": "none"}}}
 RESERVATION = {"TableName": "ReservationsTable", "Key": {"orderId": {"S": "none"}}}
 
 
@@ -27,6 +33,11 @@ def attempt(shop, function, operation, request):
         ("PaymentFunction", "get_item", PAYMENT),
         ("InventorySagaFunction", "get_item", RESERVATION),
         ("InventoryApiFunction", "get_item", STOCK),
+        ("CatalogApiFunction", "get_item", PRODUCT),
+        ("BasketApiFunction", "get_item", BASKET),
+        ("BasketPricesFunction", "get_item", BASKET_PRICE),
+        ("OrdersCheckoutsFunction", "get_item", ORDER),
+        ("IntakeApiFunction", "get_item", PARTNER_ORDER),
     ],
 )
 def test_a_function_reads_its_own_table(shop, function, operation, request_):
@@ -41,6 +52,7 @@ def test_a_function_reads_its_own_table(shop, function, operation, request_):
         ("PaymentFunction", "get_item", STOCK),
         ("PaymentFunction", "get_item", RESERVATION),
         ("PaymentFunction", "get_item", ORDER),
+        ("PaymentFunction", "update_item", STOCK),
         ("PaymentFunction", "delete_item", PAYMENT),
         ("InventorySagaFunction", "get_item", STOCK),
         ("InventorySagaFunction", "get_item", PAYMENT),
@@ -48,6 +60,15 @@ def test_a_function_reads_its_own_table(shop, function, operation, request_):
         ("OrdersApiFunction", "get_item", PAYMENT),
         ("OrdersApiFunction", "delete_item", ORDER),
         ("RelayFunction", "get_item", ORDER),
+        ("CatalogApiFunction", "get_item", ORDERS_PRICE),
+        ("BasketApiFunction", "get_item", ORDERS_PRICE),
+        ("BasketApiFunction", "get_item", PRODUCT),
+        ("BasketApiFunction", "delete_item", BASKET_PRICE),
+        ("OrdersPricesFunction", "get_item", BASKET_PRICE),
+        ("OrdersPricesFunction", "get_item", ORDER),
+        ("OrdersCheckoutsFunction", "get_item", BASKET),
+        ("IntakeApiFunction", "delete_item", PARTNER_ORDER),
+        ("IntakeFunction", "get_item", ORDER),
     ],
 )
 def test_a_function_does_not_touch_what_it_has_no_business_with(shop, function, operation, request_):
@@ -55,7 +76,8 @@ def test_a_function_does_not_touch_what_it_has_no_business_with(shop, function, 
 
 
 @pytest.mark.parametrize(
-    "function", ["OrdersApiFunction", "OrdersSagaFunction", "PaymentFunction", "InventorySagaFunction"]
+    "function",
+    ["OrdersApiFunction", "OrdersSagaFunction", "PaymentFunction", "InventorySagaFunction", "NotificationFunction"],
 )
 def test_nobody_but_relay_publishes(shop, function):
     entry = {"EventBusName": shop.stack.event_bus, "Source": "forged", "DetailType": "Forged", "Detail": "{}"}

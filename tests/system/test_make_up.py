@@ -15,21 +15,33 @@ from local.cloud import ROOT
 NOT_COPIED = shutil.ignore_patterns(".git", ".local", ".venvs", ".aws-sam", "__pycache__", ".*_cache", ".hypothesis")
 
 
-@pytest.fixture(scope="module")
-def port():
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture
 def clone(tmp_path):
     """The project as cloned, but for the virtual environments, which take a minute to make."""
-    clone = tmp_path / "a clone"
-    shutil.copytree(ROOT, clone, ignore=NOT_COPIED)
-    (clone / ".venvs").symlink_to(ROOT / ".venvs")
+    return clone_into(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A clone in which `make up` has been run."""
+    clone = clone_into(tmp_path_factory.mktemp("running"))
+    first = run(clone, f"make up PORT={free_port()}")
+    assert first.returncode == 0, first.stderr
     yield clone
     run(clone, "make down")
+
+
+def clone_into(folder: Path) -> Path:
+    clone = folder / "a clone"
+    shutil.copytree(ROOT, clone, ignore=NOT_COPIED)
+    (clone / ".venvs").symlink_to(ROOT / ".venvs")
+    return clone
 
 
 def run(folder: Path, script: str, seconds: float = 240, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -64,7 +76,7 @@ git() { mkdir -p eventflow; }                   # the clone is here already
 cd() { :; }
 sam() {
   case "$*" in
-    *--tail*) timeout 8 "$(type -P sam)" "$@" || [ $? = 124 ] ;;  # it follows until it is stopped
+    *--tail*) timeout 4 "$(type -P sam)" "$@" || [ $? = 124 ] ;;  # it follows until it is stopped
     *--guided*) printf '%s\n' "$ANSWERS" | command sam "$@" ;;
     *) command sam "$@" ;;
   esac
@@ -73,8 +85,15 @@ make() { case "$1" in test | lint) echo "make $1 is what runs this" ;; *) comman
 """
 """What the README's commands cannot be in a test: endless, asked questions of, or the test itself."""
 
-ANSWERS = ["guided", "", "", "", "", "", "", "n", "", "", "", "", "", "y"]
-"""To `sam deploy --guided`: a stack name of its own, no confirmation, the defaults."""
+PARAMETERS = len(re.findall(r"^    Type: (?:String|Number)$", (ROOT / "template.yaml").read_text(), re.MULTILINE))
+
+ANSWERS = [
+    *("guided", ""),  # the stack, and the region as it is
+    *[""] * PARAMETERS,
+    *("n", "", ""),  # no confirmation; roles and rollback as proposed
+    *("", "", ""),  # save what was answered, where it proposes
+]
+"""To `sam deploy --guided`: a stack name of its own, and else what it proposes."""
 
 
 def commands_of_the_readme() -> str:
@@ -82,15 +101,9 @@ def commands_of_the_readme() -> str:
     return "\n".join(f"echo '=== block {number}'\n{block}" for number, block in enumerate(blocks))
 
 
-def test_the_readme_does_what_it_says(clone, port):
-    # when its commands are run, one after the other
-    finished = run(
-        clone,
-        WRAPPERS + commands_of_the_readme(),
-        seconds=300,
-        MAKEFLAGS=f"PORT={port}",
-        ANSWERS="\n".join(ANSWERS),
-    )
+def test_the_readme_does_what_it_says(running):
+    # when its commands are run, one after the other; `make up` being the second, which updates what runs
+    finished = run(running, WRAPPERS + commands_of_the_readme(), seconds=300, ANSWERS="\n".join(ANSWERS))
 
     # then each does
     assert finished.returncode == 0, (finished.stdout + finished.stderr)[-3000:]
@@ -104,38 +117,50 @@ def test_the_readme_does_what_it_says(clone, port):
     assert "Successfully created/updated stack - guided" in said
 
 
-def test_what_make_up_leaves_serves_and_a_second_one_updates_it(clone, port):
-    # given
-    first = run(clone, f"make up PORT={port}")
-    assert first.returncode == 0, first.stderr
+def test_make_up_leaves_what_a_shell_needs(running):
+    variables = run(running, ". .local/env && env").stdout
 
-    # when
-    second = run(clone, "make up")
-
-    # then
-    assert second.returncode == 0, second.stderr
-    variables = run(clone, ". .local/env && env").stdout
     for name in (
         *("API_URL", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
         *("STACK_NAME", "SHOPPER_TOKEN", "OTHER_SHOPPER_TOKEN", "OPERATOR_TOKEN", "DEMO_PRODUCT"),
     ):
         assert re.search(rf"^{name}=.+", variables, re.MULTILINE), f"{name} is not in .local/env"
-    assert f"127.0.0.1:{port}" in variables
+    assert (running / ".local" / "env").stat().st_mode & 0o077 == 0
 
-    # and a template that is broken later does not take down what runs
-    (clone / "template.yaml").write_text("Resources: {Nothing: {Type: AWS::No::Such}}\n")
-    broken = run(clone, "make up")
+
+def test_a_template_that_is_broken_later_does_not_take_down_what_runs(running):
+    # given
+    template = running / "template.yaml"
+    sound = template.read_text()
+    template.write_text("Resources: {Nothing: {Type: AWS::No::Such}}\n")
+
+    # when
+    broken = run(running, "make up")
+    template.write_text(sound)
+
+    # then
     assert broken.returncode != 0
     (error,) = errors(broken)
     assert error.startswith("error: ")
     assert "keeps running" in error
-    still = run(clone, '. .local/env && curl -sf "$API_URL/orders" -H "Authorization: $SHOPPER_TOKEN"')
+    still = run(running, '. .local/env && curl -sf "$API_URL/orders" -H "Authorization: $SHOPPER_TOKEN"')
     assert still.returncode == 0
 
-    # and down leaves nothing
+
+def test_down_leaves_nothing(clone):
+    # given a cloud that runs
+    port = free_port()
+    start = f"PYTHONPATH=. .venvs/dev/bin/python -c 'from local.cloud import *; Cloud(STATE, {port}).start()'"
+    assert run(clone, f"mkdir .local && {start}").returncode == 0
+    answers = f"curl -s http://127.0.0.1:{port}/_ministack/ready"
+    assert run(clone, answers).returncode == 0
+
+    # when
     assert run(clone, "make down").returncode == 0
+
+    # then
+    assert run(clone, answers).returncode != 0
     assert not (clone / ".local").exists()
-    assert run(clone, f"curl -s http://127.0.0.1:{port}/_ministack/ready").returncode != 0
 
 
 def test_a_taken_port_is_one_clear_line_and_leaves_nothing(clone):
@@ -152,8 +177,9 @@ def test_a_taken_port_is_one_clear_line_and_leaves_nothing(clone):
     assert not (clone / ".local" / "emulator.pid").exists()
 
 
-def test_a_broken_template_is_one_clear_line_and_leaves_nothing_running(clone, port):
+def test_a_broken_template_is_one_clear_line_and_leaves_nothing_running(clone):
     # given
+    port = free_port()
     (clone / "template.yaml").write_text("Resources: [this is no template\n")
 
     # when

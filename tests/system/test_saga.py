@@ -43,10 +43,14 @@ def test_an_order_of_one_product_is_version_1_on_the_wire_and_of_several_2(shop)
 
     # then
     flat = shop.until_heard(one, "OrderCreated")[0]["detail"]
-    assert flat.keys() == {"orderId", "userId", "productId", "quantity", "timestamp", "version", "metadata"}
+    assert flat.keys() == {
+        *("orderId", "userId", "productId", "quantity", "unitPrice", "totalPrice", "currency"),
+        *("timestamp", "version", "metadata"),
+    }
     assert (flat["productId"], flat["quantity"], flat["version"]) == (mug, 2, "1.0")
     listed = shop.until_heard(several, "OrderCreated")[0]["detail"]
-    assert listed["items"] == [{"productId": mug, "quantity": 1}, {"productId": lamp, "quantity": 3}]
+    assert [(line["productId"], line["quantity"]) for line in listed["items"]] == [(mug, 1), (lamp, 3)]
+    assert (listed["totalPrice"], listed["currency"]) == (4 * 1999, "USD")
     assert listed["version"] == "2.0"
     assert shop.until(several, "CONFIRMED")
     assert (shop.stock_of(mug), shop.stock_of(lamp)) == (2, 2)

@@ -1,10 +1,18 @@
 """Unit tests need nothing but Python: no network, no credentials, no cloud."""
 
+from __future__ import annotations
+
+import io
 import os
 import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from .memory_dynamodb import MemoryDynamoDB
 
 os.environ |= {
     "AWS_ACCESS_KEY_ID": "none",
@@ -12,12 +20,17 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_TRACE_DISABLED": "true",
     "EVENT_BUS": "bus",
-    "IDEMPOTENCY_TABLE": "idempotency",
-    "ORDERS_TABLE": "orders",
-    "PAYMENTS_TABLE": "payments",
+    # tables by their names in the template
+    "IDEMPOTENCY_TABLE": "IdempotencyTable",
+    "PRODUCTS_TABLE": "ProductsTable",
+    "BASKETS_TABLE": "BasketsTable",
+    "PRICES_TABLE": "OrdersPricesTable",
+    "ORDERS_TABLE": "OrdersTable",
+    "PAYMENTS_TABLE": "PaymentsTable",
     "PAYMENT_FAILURE_RATE": "10",
-    "INVENTORY_TABLE": "inventory",
-    "RESERVATIONS_TABLE": "reservations",
+    "INVENTORY_TABLE": "InventoryTable",
+    "RESERVATIONS_TABLE": "ReservationsTable",
+    "PARTNER_ORDERS_TABLE": "PartnerOrdersTable",
     "TOPIC_ARN": "",
 }
 
@@ -31,3 +44,35 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a unit test went to the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
+def db(monkeypatch: pytest.MonkeyPatch) -> MemoryDynamoDB:
+    """All tables, empty, behind every service; basket and orders each with a price list of its own."""
+    import basket.http
+    from eventflow import price_list, store
+    from inventory import warehouse
+
+    from .memory_dynamodb import MemoryDynamoDB
+
+    db = MemoryDynamoDB()
+    monkeypatch.setattr(store, "dynamodb", db)
+    monkeypatch.setattr(warehouse, "dynamodb", db)
+    monkeypatch.setattr(basket.http, "PRICES", store.Table("BasketPricesTable", "productId", price_list.Price))
+    return db
+
+
+@pytest.fixture
+def everything_logged(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """All that was logged or printed so far."""
+    from eventflow import telemetry
+
+    log = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+    printed: list[str] = []
+
+    def so_far() -> str:
+        printed.extend(capfd.readouterr())
+        return "".join((log.getvalue(), *printed))
+
+    return so_far

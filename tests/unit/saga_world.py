@@ -24,11 +24,12 @@ from eventflow.events import (
     StepFailed,
 )
 from eventflow.outbox import Announcement
+from eventflow.prices import Quote
 from eventflow.transition import LostRace, Stored, transition
 from inventory import stock
 from inventory.stock import OutOfStock, Reservation
 from orders import orders
-from orders.orders import Order, Status
+from orders.orders import Order
 from payment import payments
 from payment.gateway import Approved, Declined, Money
 from payment.payments import Payment
@@ -145,12 +146,15 @@ class World:
     # What shoppers do
 
     def place(self, order_id: str, lines: tuple[Line, ...]) -> None:
-        order = Order(
-            order_id=order_id, user_id="ada", items=lines, status=Status.PENDING, created_at=clock.iso(clock.now())
-        )
-        self.pending.append(
-            lambda: void(transition(self.orders, order_id, lambda seen: orders.place(order, seen), probably_new=True))
-        )
+        quote = Quote(items=lines, total_price=0, currency="USD")
+
+        def decide(existing: Order | None) -> Any:
+            if existing is not None:
+                orders.refuse_another_request(existing, "ada", lines)
+                return None
+            return orders.accept(order_id, "ada", quote, clock.iso(clock.now()))
+
+        self.pending.append(lambda: void(transition(self.orders, order_id, decide, probably_new=True)))
 
     def _cancel(self, order_id: str) -> None:
         def decide(order: Order | None) -> Any:

@@ -24,8 +24,13 @@ def triggers(function: str, kind: str) -> dict[str, dict[str, Any]]:
     return {name: event["Properties"] for name, event in events.items() if event["Type"] == kind}
 
 
+def environment(function: str) -> dict[str, Any]:
+    return dict(FUNCTIONS[function]["Environment"]["Variables"])
+
+
 def service_of(function: str) -> str:
-    return str(FUNCTIONS[function]["Handler"]).partition(".")[0]
+    """Whose function it is; its code may be the kernel's."""
+    return str(environment(function)["POWERTOOLS_SERVICE_NAME"])
 
 
 def attribute(resource: str, name: str = "Arn") -> dict[str, list[str]]:

@@ -130,6 +130,18 @@ def test_an_orders_fate_names_the_event_that_led_to_it(world, decisive):
     assert json.loads(world.announcements[-1].detail)["metadata"]["causationId"] == known_as
 
 
+def test_of_a_foreign_reason_an_order_keeps_as_much_as_fits(world):
+    world.place(ORDER_ID, (Line(product_id="espresso", quantity=2),))
+    world.pending.pop()()
+    veto = sample("orders/fraud-check-failed.json")
+    veto["detail"]["reason"] = "x" * 200_000
+
+    orders.consumer.handler(veto, LambdaContext())
+
+    assert world.orders.kept[ORDER_ID].state.reason == "x" * 500
+    assert json.loads(world.announcements[-1].detail)["reason"] == "x" * 500
+
+
 @pytest.mark.parametrize("step", ["payment-succeeded", "inventory-reserved", "payment-failed", "fraud-check-failed"])
 def test_a_step_of_an_order_that_is_not_here_is_not_dropped_in_silence(world, step):
     with pytest.raises(UnknownOrder, match=ORDER_ID):

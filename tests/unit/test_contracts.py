@@ -1,7 +1,7 @@
 """The published language: what goes on the bus, and what of it is taken back."""
 
-import json
 import re
+from collections.abc import Iterator
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -11,15 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from eventflow import events
 from eventflow.contracts import Fact, MalformedEvent, Received, read_event
 from eventflow.events import (
+    BasketCheckedOut,
     InventoryFailed,
     InventoryReserved,
     Line,
     OrderCreated,
+    PartnerOrderPlaced,
     PaymentFailed,
     PaymentSucceeded,
+    ProductChanged,
+    ProductRemoved,
+    Shipping,
     ShortLine,
     StepFailed,
 )
@@ -27,11 +31,8 @@ from eventflow.outbox import announce
 from payment import payments
 from payment.gateway import Declined
 
-PUBLISHED: list[type[Fact]] = [
-    kind
-    for kind in vars(events).values()
-    if isinstance(kind, type) and issubclass(kind, Fact) and hasattr(kind, "SOURCE")
-]
+from . import bus
+from .bus import PUBLISHED
 
 
 def values(of: inspect.Type) -> st.SearchStrategy[Any]:
@@ -39,12 +40,17 @@ def values(of: inspect.Type) -> st.SearchStrategy[Any]:
     match of:
         case inspect.NoneType():
             return st.none()
+        case inspect.BoolType():
+            return st.booleans()
         case inspect.IntType():
             return st.integers(of.ge, of.le)
+        case inspect.FloatType():
+            return st.floats(of.ge, of.le, allow_nan=False, allow_infinity=False)
         case inspect.StrType(pattern=None):
             return st.text(min_size=of.min_length or 0, max_size=of.max_length or 300)
         case inspect.StrType():
-            return st.from_regex(of.pattern.removesuffix("$") + r"\Z")
+            matching = st.from_regex(of.pattern.removesuffix("$") + r"\Z")
+            return matching.filter(lambda text: len(text) <= (of.max_length or 300))
         case inspect.UnionType():
             return st.one_of(*map(values, of.types))
         case inspect.VarTupleType():
@@ -56,16 +62,19 @@ def values(of: inspect.Type) -> st.SearchStrategy[Any]:
 
 
 def delivered(fact: Fact, cause: Received | None = None) -> dict[str, Any]:
-    """What EventBridge hands to a target once relay has published the fact."""
-    announcement = announce(fact, cause)
-    return {
-        "version": "0",
-        "id": "id-of-eventbridge",
-        "source": announcement.source,
-        "detail-type": announcement.detail_type,
-        "time": "2026-01-31T12:00:00Z",
-        "detail": json.loads(announcement.detail),
-    }
+    return bus.delivered(announce(fact, cause))
+
+
+def order_of(fact: Any) -> str | None:
+    """The order that a fact is about, under whatever name."""
+    match fact:
+        case ProductChanged() | ProductRemoved():
+            return None
+        case BasketCheckedOut():
+            return fact.checkout_id
+        case PartnerOrderPlaced():
+            return fact.body.order_id
+    return fact.order_id
 
 
 cause = read_event(delivered(PaymentSucceeded(order_id="o1", user_id="ada", payment_id="p1")), PaymentSucceeded)
@@ -85,16 +94,36 @@ def test_every_event_is_read_as_the_fact_that_was_announced(kind, data):
     assert received == Received(
         fact=fact,
         source=type(fact).SOURCE,
-        detail_type=type(fact).__name__,
+        detail_type=type(fact).detail_type(),
         version=event["detail"]["version"],
         event_id=metadata["eventId"],
         occurred_at=metadata["occurredAt"],
         causation_id=led_to_by.event_id if led_to_by else None,
     )
-    assert metadata["correlationId"] == fact.order_id
+    assert metadata.get("correlationId") == fact.correlation_id == order_of(fact)
     assert received.event_id != event["id"]
     occurred = datetime.fromtimestamp(received.occurred_at / 1000, UTC)
     assert event["detail"]["timestamp"] == occurred.isoformat(timespec="milliseconds")
+
+
+def parts(of: inspect.Type) -> Iterator[type]:
+    """Every Struct inside."""
+    match of:
+        case inspect.UnionType():
+            for part in of.types:
+                yield from parts(part)
+        case inspect.VarTupleType():
+            yield from parts(of.item_type)
+        case inspect.StructType():
+            yield of.cls
+            for field in of.fields:
+                yield from parts(field.type)
+
+
+def test_whom_an_order_goes_to_travels_in_one_event_alone():
+    assert [kind for kind in PUBLISHED if Shipping in parts(inspect.type_info(kind))] == [BasketCheckedOut]
+    fields = {name for kind in PUBLISHED if kind is not BasketCheckedOut for name in kind.__struct_fields__}
+    assert not fields & {"first_name", "last_name", "email", "address", "shipping"}
 
 
 def test_no_fact_is_published_under_the_identity_of_another():
@@ -167,6 +196,16 @@ def test_an_event_has_its_published_fields_and_no_others(fact, version, fields):
     assert set(detail.pop("metadata")) == {"eventId", "occurredAt", "correlationId"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", detail.pop("timestamp"))
     assert detail == {**ON_THE_WIRE, **fields, "version": version}
+
+
+@pytest.mark.parametrize("kind", [ProductChanged, ProductRemoved])
+def test_an_event_about_a_product_tells_all_that_a_price_list_needs(kind):
+    product = kind(product_id="mug", name="Mug", category="mugs", unit_price=1250, currency="USD", revision=3)
+    detail = delivered(product)["detail"]
+    assert set(detail.pop("metadata")) == {"eventId", "occurredAt"}
+    assert detail.pop("timestamp")
+    named = {"productId": "mug", "name": "Mug", "category": "mugs"}
+    assert detail == {**named, "unitPrice": 1250, "currency": "USD", "revision": 3, "version": "1.0"}
 
 
 def test_a_declined_order_with_prices_is_still_announced_as_its_first_consumers_know_it():

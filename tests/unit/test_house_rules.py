@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from .sam_template import FUNCTIONS, ROOT, TEMPLATE, attribute, resources, service_of, triggers, walk
+from eventflow.subscriber import REMEMBERED_SECONDS
+
+from .patterns import matches
+from .sam_template import FUNCTIONS, ROOT, TEMPLATE, attribute, environment, resources, service_of, triggers, walk
 
 SOURCES = ROOT / "functions"
 PACKAGES = sorted(init.parent.name for init in SOURCES.glob("*/__init__.py"))
 SERVICES = [package for package in PACKAGES if package != "eventflow"]
-MODULES = sorted(SOURCES.glob("*/*.py"))
+MODULES = sorted(SOURCES.glob("*/**/*.py"))
 
 
 def imports(module: Path) -> Iterator[str]:
@@ -43,12 +46,15 @@ def importers_of(package: str) -> set[str]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_service_imports_the_kernel_and_itself_and_the_kernel_no_service(package):
     allowed = {package, "eventflow"}
-    for module in (SOURCES / package).glob("*.py"):
+    for module in (SOURCES / package).rglob("*.py"):
         ours = {name.partition(".")[0] for name in imports(module)} & set(PACKAGES)
         assert ours <= allowed, f"{module.relative_to(ROOT)} imports {ours - allowed}"
 
 
-DECISIONS = ["orders.orders", "payment.payments", "payment.gateway", "inventory.stock", "notification.messages"]
+DECISIONS = [
+    *("catalog.products", "basket.baskets", "orders.orders", "payment.payments", "payment.gateway"),
+    *("inventory.stock", "notification.messages", "intake.partner_orders", "eventflow.prices"),
+]
 
 
 def test_decisions_load_no_aws():
@@ -119,19 +125,32 @@ FED_BY_STREAMS = {
 }
 
 
+def alarms_on(queue: str) -> list[dict[str, Any]]:
+    on_queue = {"Name": "QueueName", "Value": attribute(queue, "QueueName")}
+    return [alarm for alarm in resources("AWS::CloudWatch::Alarm").values() if on_queue in alarm["Dimensions"]]
+
+
+def assert_one_message_is_enough_for(alarm: dict[str, Any]) -> None:
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("ApproximateNumberOfMessagesVisible", "Maximum")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_traced_and_its_handler_exists(function):
     settings = {**TEMPLATE["Globals"]["Function"], **FUNCTIONS[function]}
     assert settings["Tracing"] == "Active"
     module, _, name = settings["Handler"].rpartition(".")
     assert callable(getattr(importlib.import_module(module), name))
-    assert settings["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == service_of(function)
+    assert module.partition(".")[0] in (service_of(function), "eventflow")
+    assert service_of(function) in SERVICES
 
 
 def read_from_environment(module: str) -> set[str]:
     """The variables that a module and what it imports of ours take from the environment and cannot do without."""
-    path = SOURCES / f"{module.replace('.', '/')}.py"
-    if not path.exists():
+    places = SOURCES / f"{module.replace('.', '/')}.py", SOURCES / module.replace(".", "/") / "__init__.py"
+    path = next((path for path in places if path.exists()), None)
+    if path is None:
         return set()
     source = path.read_text()
     ours = [name for name in imports(path) if name.partition(".")[0] in PACKAGES]
@@ -140,7 +159,7 @@ def read_from_environment(module: str) -> set[str]:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_given_the_environment_that_it_reads_and_nothing_else(function):
-    given = FUNCTIONS[function]["Environment"]["Variables"].keys() - {"POWERTOOLS_SERVICE_NAME"}
+    given = environment(function).keys() - {"POWERTOOLS_SERVICE_NAME"}
     assert given == read_from_environment(FUNCTIONS[function]["Handler"].rpartition(".")[0])
 
 
@@ -172,14 +191,8 @@ def test_what_a_consumer_cannot_handle_ends_in_its_services_queue_which_raises_a
 
     # it keeps what it got for as long as a queue can, and one message is enough to be told
     assert resources("AWS::SQS::Queue")[queue]["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
-    (alarm,) = (
-        alarm
-        for alarm in resources("AWS::CloudWatch::Alarm").values()
-        if {"Name": "QueueName", "Value": attribute(queue, "QueueName")} in alarm["Dimensions"]
-    )
-    assert (alarm["MetricName"], alarm["Statistic"]) == ("ApproximateNumberOfMessagesVisible", "Maximum")
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
-    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    (alarm,) = alarms_on(queue)
+    assert_one_message_is_enough_for(alarm)
 
 
 def test_relay_gives_no_event_up_and_can_tell_what_a_write_announced():
@@ -193,6 +206,205 @@ def test_relay_gives_no_event_up_and_can_tell_what_a_write_announced():
         assert not {"MaximumRetryAttempts", "MaximumRecordAgeInSeconds"} & mapping.keys()
     for name in streaming:
         assert tables[name]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+# Queues
+
+
+def timeout_of(function: str) -> int:
+    return int({**TEMPLATE["Globals"]["Function"], **FUNCTIONS[function]}["Timeout"])
+
+
+FED_BY_QUEUES = {
+    name: mapping
+    for name, mapping in resources("AWS::Lambda::EventSourceMapping").items()
+    if mapping["EventSourceArn"]["Fn::GetAtt"][0] in resources("AWS::SQS::Queue")
+}
+RULES = resources("AWS::Events::Rule")
+
+
+@pytest.mark.parametrize("name", FED_BY_QUEUES)
+def test_a_queue_that_feeds_a_function_gives_each_message_five_tries_and_none_up_in_silence(name):
+    mapping = FED_BY_QUEUES[name]
+    queues, feeding = resources("AWS::SQS::Queue"), mapping["EventSourceArn"]["Fn::GetAtt"][0]
+    function = mapping["FunctionName"]["Fn::GetAtt"][0]
+
+    # one that cannot be handled comes again, and the others of its batch do not
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    # but not while it may still be being handled
+    assert queues[feeding]["VisibilityTimeout"] >= 6 * timeout_of(function)
+
+    # after five tries it is kept aside, for as long as a queue can, and somebody is told
+    redrive = queues[feeding]["RedrivePolicy"]
+    dead_letters = redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]
+    assert redrive == {"deadLetterTargetArn": attribute(dead_letters), "maxReceiveCount": 5}
+    assert queues[dead_letters]["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+    (alarm,) = alarms_on(dead_letters)
+    assert_one_message_is_enough_for(alarm)
+
+    # both let in the rules that fill the one, and nobody else
+    filling = {
+        rule: target
+        for rule, properties in RULES.items()
+        for target in properties["Targets"]
+        if target["Arn"] == attribute(feeding)
+    }
+    (rule,) = filling
+    assert filling[rule]["DeadLetterConfig"] == {"Arn": attribute(dead_letters)}
+    (policy,) = (p for p in resources("AWS::SQS::QueuePolicy").values() if {"Ref": feeding} in p["Queues"])
+    assert policy["Queues"] == [{"Ref": feeding}, {"Ref": dead_letters}]
+    assert list(statements(policy)) == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": [attribute(feeding), attribute(dead_letters)],
+            "Condition": {"ArnEquals": {"aws:SourceArn": attribute(rule)}},
+        }
+    ]
+
+    # and the function may take from the one
+    connectors = resources("AWS::Serverless::Connector").values()
+    (connector,) = (it for it in connectors if it["Source"] == {"Id": feeding})
+    assert connector == {"Source": {"Id": feeding}, "Destination": {"Id": function}, "Permissions": ["Read", "Write"]}
+
+
+def test_every_queue_is_encrypted_and_either_feeds_a_function_or_holds_what_failed():
+    queues = resources("AWS::SQS::Queue")
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+    feeding = {mapping["EventSourceArn"]["Fn::GetAtt"][0] for mapping in FED_BY_QUEUES.values()}
+    assert feeding == {"Checkouts"}
+    assert all(len(alarms_on(queue)) == 1 for queue in queues.keys() - feeding)
+
+
+# The bus
+
+
+def every_rule() -> dict[str, tuple[dict[str, Any], list[str]]]:
+    """Pattern and targets of each rule of the bus, and of the archive, by name."""
+    return {
+        **{
+            f"{function}{name}": (rule["Pattern"], [function])
+            for function in FUNCTIONS
+            for name, rule in triggers(function, "EventBridgeRule").items()
+        },
+        **{
+            name: (rule["EventPattern"], [target["Arn"]["Fn::GetAtt"][0] for target in rule["Targets"]])
+            for name, rule in RULES.items()
+        },
+        **{name: (it["EventPattern"], [name]) for name, it in resources("AWS::Events::Archive").items()},
+    }
+
+
+def test_every_rule_is_on_the_bus():
+    rules = [rule for function in FUNCTIONS for rule in triggers(function, "EventBridgeRule").values()]
+    assert {str(rule["EventBusName"]) for rule in (*rules, *RULES.values())} == {str({"Ref": "EventBus"})}
+    assert len(every_rule()) == len(rules) + len(RULES) + 1
+
+
+def test_whom_an_order_goes_to_is_told_to_the_checkouts_queue_alone():
+    checked_out = {
+        "source": "eventflow.basket",
+        "detail-type": "BasketCheckedOut",
+        # whatever else a rule may look for, it finds
+        "detail": {"orderId": "o1", "checkoutId": "o1", "userId": "ada", "shipping": {"email": "ada@example.com"}},
+    }
+    told = {name: targets for name, (pattern, targets) in every_rule().items() if matches(pattern, checked_out)}
+    assert told == {"CheckoutsRule": ["Checkouts"]}
+
+
+def test_the_archive_keeps_everything_else_for_less_time_than_consumers_remember_it():
+    (archive,) = resources("AWS::Events::Archive").values()
+    assert archive["SourceArn"] == attribute("EventBus")
+    assert archive["RetentionDays"] == {"Ref": "ArchiveDays"}
+    days = TEMPLATE["Parameters"]["ArchiveDays"]
+    assert days["MinValue"] >= 1, "0 means for ever"
+    assert days["Default"] <= days["MaxValue"]
+    assert days["MaxValue"] * 24 * 60 * 60 < REMEMBERED_SECONDS
+    for source, detail_type in (("eventflow.orders", "OrderCreated"), ("fraud-detection", "FraudCheckFailed")):
+        assert matches(archive["EventPattern"], {"source": source, "detail-type": detail_type, "detail": {}})
+
+
+def test_nobody_but_relay_and_a_partner_of_known_account_and_source_puts_events():
+    may_put = {
+        name: list(statements(resource))
+        for name, resource in TEMPLATE["Resources"].items()
+        if any("events:PutEvents" in as_list(it["Action"]) for it in statements(resource))
+    }
+    assert may_put.keys() == {"RelayFunction", "PartnerAccess"}
+    assert TEMPLATE["Conditions"]["HasPartner"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PartnerAccount"}, ""]}]}
+    assert TEMPLATE["Parameters"]["PartnerAccount"]["Default"] == ""
+    account = re.compile(TEMPLATE["Parameters"]["PartnerAccount"]["AllowedPattern"])
+    assert account.search("123456789012")
+    assert not [it for it in ("*", "12345678901", "1234567890123", "123456789012,*") if account.search(it)]
+
+    access = TEMPLATE["Resources"]["PartnerAccess"]
+    assert (access["Type"], access["Condition"]) == ("AWS::Events::EventBusPolicy", "HasPartner")
+    assert access["Properties"]["EventBusName"] == {"Ref": "EventBus"}
+    assert may_put["PartnerAccess"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${PartnerAccount}:root"}},
+            "Action": "events:PutEvents",
+            "Resource": attribute("EventBus"),
+            "Condition": {"StringEquals": {"events:source": "microservice_x"}},
+        }
+    ]
+    assert len(resources("AWS::Events::EventBusPolicy")) == 1
+
+
+# Tables
+
+
+def tables_of(function: str) -> set[str]:
+    """The tables that a function is told of, or allowed anything on."""
+    told = {it["Ref"] for it in environment(function).values() if isinstance(it, dict) and "Ref" in it}
+    allowed = re.findall(r"\w+", str([it["Resource"] for it in statements(FUNCTIONS[function])]))
+    return (told | set(allowed)) & resources("AWS::DynamoDB::Table").keys()
+
+
+def test_a_table_is_its_services_own():
+    services = {
+        table: {service_of(function) for function in FUNCTIONS if table in tables_of(function)}
+        for table in resources("AWS::DynamoDB::Table")
+    }
+    services.pop("IdempotencyTable")  # shared; its records bear the service's name
+    assert all(len(owners) == 1 for owners in services.values()), services
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if "PRICES_TABLE" in environment(name)])
+def test_whoever_has_to_do_with_prices_has_its_own_services_list_and_only_its_consumer_writes_it(function):
+    own = f"{service_of(function).capitalize()}PricesTable"
+    assert environment(function)["PRICES_TABLE"] == {"Ref": own}
+    (access,) = (it for it in statements(FUNCTIONS[function]) if it["Resource"] == attribute(own))
+    consumer = FUNCTIONS[function]["Handler"] == "eventflow.price_list.handler"
+    assert access["Action"] == (["dynamodb:GetItem", "dynamodb:PutItem"] if consumer else "dynamodb:BatchGetItem")
+
+
+def test_every_price_list_is_fed_with_all_that_catalog_says_of_products():
+    lists = {name for name in resources("AWS::DynamoDB::Table") if name.endswith("PricesTable")}
+    fed = {
+        environment(function)["PRICES_TABLE"]["Ref"]: [
+            rule["Pattern"] for rule in triggers(function, "EventBridgeRule").values()
+        ]
+        for function in FUNCTIONS
+        if FUNCTIONS[function]["Handler"] == "eventflow.price_list.handler"
+    }
+    pattern = {"source": ["eventflow.catalog"], "detail-type": ["ProductChanged", "ProductRemoved"]}
+    assert fed == {name: [pattern] for name in lists}
+    assert len(lists) == 2
+
+
+def test_only_the_catalog_can_be_read_without_signing_in():
+    auth = resources("AWS::Serverless::Api")["Api"]["Auth"]
+    assert auth["DefaultAuthorizer"] == "Users"
+    open_to_anyone = {
+        (route["Method"], route["Path"])
+        for function in FUNCTIONS
+        for route in triggers(function, "Api").values()
+        if "Auth" in route
+    }
+    assert open_to_anyone == {("GET", "/products"), ("GET", "/products/{productId}")}
 
 
 @pytest.mark.parametrize("table", resources("AWS::DynamoDB::Table"))

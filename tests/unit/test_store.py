@@ -118,19 +118,72 @@ def test_a_page_goes_on_after_the_last_key_of_the_one_before(database):
     request = {
         "TableName": "carts",
         "IndexName": "byUser",
-        "KeyConditionExpression": "#partition = :value",
-        "ExpressionAttributeNames": {"#partition": "userId"},
-        "ExpressionAttributeValues": {":value": {"S": "ada"}},
-        "ScanIndexForward": False,
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": "userId"},
+        "ExpressionAttributeValues": {":p": {"S": "ada"}},
+        "ScanIndexForward": True,
         "Limit": 2,
     }
     key = {"cartId": {"S": "c1"}, "createdAt": {"S": "then"}}
     database.add_response("query", {"Items": [row(ONE, 1)], "LastEvaluatedKey": key}, request)
+    # whose list it is, is not the caller's to say: not in the key that comes back either
     after = {"ExclusiveStartKey": {**key, "userId": {"S": "ada"}}}
-    database.add_response("query", {"Items": [row(TWO, 1)]}, {**request, **after})
+    database.add_response("query", {"Items": [row(TWO, 1)]}, {**request, **after, "ScanIndexForward": False})
 
-    assert CARTS.page("byUser", ("userId", "ada"), 2) == ([ONE], True)
-    assert CARTS.page("byUser", ("userId", "ada"), 2, after=key) == ([TWO], False)
+    whose = ("userId", "ada")
+    assert CARTS.page("byUser", 2, partition=whose) == ([ONE], True)
+    of_eve = {**key, "userId": {"S": "eve"}}
+    assert CARTS.page("byUser", 2, partition=whose, after=of_eve, descending=True) == ([TWO], False)
+
+
+def test_a_page_may_be_of_a_range_of_the_sort_key(database):
+    request = {
+        "TableName": "carts",
+        "IndexName": "byUser",
+        "KeyConditionExpression": "#p = :p AND #s BETWEEN :from AND :to",
+        "ExpressionAttributeNames": {"#p": "userId", "#s": "createdAt"},
+        "ExpressionAttributeValues": {":p": {"S": "ada"}, ":from": {"S": "then"}, ":to": {"S": "thereafter"}},
+        "ScanIndexForward": True,
+        "Limit": 2,
+    }
+    database.add_response("query", {"Items": [row(ONE, 1)]}, request)
+    between = ("createdAt", "then", "thereafter")
+    assert CARTS.page("byUser", 2, partition=("userId", "ada"), between=between) == ([ONE], False)
+
+
+def test_a_page_of_no_partition_is_of_the_whole_index(database):
+    request = {"TableName": "carts", "IndexName": "byUser", "Limit": 2}
+    key = {"cartId": {"S": "c1"}, "userId": {"S": "ada"}}
+    database.add_response("scan", {"Items": [row(ONE, 1)], "LastEvaluatedKey": key}, request)
+    database.add_response("scan", {"Items": [row(TWO, 1)]}, {**request, "ExclusiveStartKey": key})
+    assert CARTS.page("byUser", 2) == ([ONE], True)
+    assert CARTS.page("byUser", 2, after=key) == ([TWO], False)
+
+
+def test_many_rows_are_read_at_once_each_key_once_and_those_that_are_not_there_left_out(database):
+    asked: dict[str, Any] = {}
+
+    def remember(params: dict[str, Any], **_: Any) -> None:
+        asked.update(params["RequestItems"]["carts"])
+
+    dynamodb.meta.events.register("provide-client-params.dynamodb.BatchGetItem", remember)
+    try:
+        database.add_response("batch_get_item", {"Responses": {"carts": [row(ONE, 1)]}, "UnprocessedKeys": {}})
+        assert CARTS.read_many(["c1", "c2", "c1"]) == {"c1": ONE}
+    finally:
+        dynamodb.meta.events.unregister("provide-client-params.dynamodb.BatchGetItem", remember)
+    assert sorted(key["cartId"]["S"] for key in asked["Keys"]) == ["c1", "c2"]
+    assert asked["ConsistentRead"] is True
+
+
+def test_rows_that_dynamodb_did_not_get_round_to_are_asked_for_again(database):
+    two = {"carts": {"Keys": [{"cartId": {"S": "c2"}}], "ConsistentRead": True}}
+    other = Cart(cart_id="c2", pieces=2)
+    database.add_response("batch_get_item", {"Responses": {"carts": [row(ONE, 1)]}, "UnprocessedKeys": two})
+    database.add_response(
+        "batch_get_item", {"Responses": {"carts": [row(other, 1)]}, "UnprocessedKeys": {}}, {"RequestItems": two}
+    )
+    assert CARTS.read_many(["c1", "c2"]) == {"c1": ONE, "c2": other}
 
 
 # transition
@@ -287,6 +340,29 @@ def test_a_conflict_without_end_is_raised_while_the_function_still_has_time(data
         WAREHOUSE.write("o1", RESERVED, 1, None)
     assert len(waits) == CONFLICT_ATTEMPTS - 1
     assert sum(waits) < 15, "the function's timeout"
+
+
+def test_a_plain_write_that_a_transaction_stands_in_the_way_of_waits_it_out_too(database, waits):
+    database.add_client_error("put_item", "TransactionConflictException")
+    database.add_response("put_item", {}, WAREHOUSE.put(CANCELLED, 1, None))
+    WAREHOUSE.write("o1", CANCELLED, 1, None)
+
+    level = StockLevel(product_id="mug", available_qty=3)
+    database.add_client_error("put_item", "TransactionConflictException")
+    database.add_response("put_item", {}, {"TableName": "inventory", "Item": to_attributes(level)})
+    StockLevels("inventory").write(level)
+
+    assert len(waits) == 2
+
+
+def test_a_plain_write_refused_for_another_reason_is_not_tried_again(database, waits):
+    lost_to(database, to_attributes(RESERVED) | {"revision": {"N": "1"}})
+    with pytest.raises(LostRace):
+        WAREHOUSE.write("o1", CANCELLED, 1, None)
+    database.add_client_error("put_item", "ProvisionedThroughputExceededException")
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+        WAREHOUSE.write("o1", CANCELLED, 1, None)
+    assert not waits
 
 
 def test_a_transaction_refused_for_another_reason_is_neither_a_race_nor_short_stock(database, waits):

@@ -1,0 +1,194 @@
+"""DynamoDB's client on the template's tables, in memory: what the services ask of it, and nothing else.
+
+Every request is checked against DynamoDB's own model, and refused as DynamoDB refuses it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+from botocore.validate import validate_parameters
+
+from eventflow.attributes import Attributes
+from eventflow.outbox import Announcement
+from eventflow.prices import Price
+from eventflow.store import Table
+from eventflow.store import dynamodb as client
+from eventflow.transition import Stored
+from relay.publish import announced
+
+from .sam_template import resources
+
+TABLES = resources("AWS::DynamoDB::Table")
+
+
+def key_names(schema: list[dict[str, str]]) -> list[str]:
+    """The partition key, and the sort key if there is one."""
+    return [part["AttributeName"] for part in sorted(schema, key=lambda part: part["KeyType"])]
+
+
+KEYS = {name: key_names(table["KeySchema"])[0] for name, table in TABLES.items()}
+INDEXES = {
+    (name, index["IndexName"]): key_names(index["KeySchema"])
+    for name, table in TABLES.items()
+    for index in table.get("GlobalSecondaryIndexes", [])
+}
+
+
+class MemoryDynamoDB:
+    exceptions = client.exceptions
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Attributes]] = {name: {} for name in TABLES}
+        self.announcements: list[Announcement] = []
+        """What relay would publish."""
+        self.meanwhile: list[Callable[[], object]] = []
+        """What others do between a read and the write that follows it; each once."""
+        self.broken: Callable[[str, str], bool] = lambda operation, key: False
+        """Which requests it refuses for a reason of its own."""
+        self.asked: list[str] = []
+        """Operations, and the table or index each was on."""
+
+    # What tests ask of it
+
+    def has(self, table: Table[Any], key: str, state: Any, revision: int = 1) -> None:
+        self.rows[table.name][key] = table.put(state, revision, None)["Item"]
+
+    def stored(self, table: Table[Any], key: str) -> Stored[Any] | None:
+        return table.stored(self.rows[table.name].get(key))
+
+    def sells(self, product: str, unit_price: int, currency: str = "USD", *, sold: bool = True, as_of: int = 1) -> None:
+        """Both price lists know this of a product."""
+        price = Price(
+            product_id=product,
+            name=f"A {product}",
+            unit_price=unit_price,
+            currency=currency,
+            as_of=as_of,
+            sold=sold,
+        )
+        for name in ("BasketPricesTable", "OrdersPricesTable"):
+            self.has(Table(name, "productId", Price), product, price, as_of)
+
+    @property
+    def told(self) -> list[str]:
+        """The detail-type of every announcement."""
+        return [announcement.detail_type for announcement in self.announcements]
+
+    # What services ask of it
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        table = self._checked("GetItem", request)
+        ((name, key),) = request["Key"].items()
+        assert (name, request["ConsistentRead"]) == (KEYS[request["TableName"]], True)
+        found = table.get(self._key("GetItem", key["S"]))
+        return {"Item": found} if found else {}
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        validate(request, "BatchGetItem")
+        ((name, wanted),) = request["RequestItems"].items()
+        assert wanted["ConsistentRead"]
+        self.asked.append(f"BatchGetItem {name}")
+        keys = [self._key("BatchGetItem", key[KEYS[name]]["S"]) for key in wanted["Keys"]]
+        if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
+            raise refused("BatchGetItem", "ValidationException")
+        return {
+            "Responses": {name: [self.rows[name][key] for key in keys if key in self.rows[name]]},
+            "UnprocessedKeys": {},
+        }
+
+    def put_item(self, **request: Any) -> dict[str, Any]:
+        table = self._checked("PutItem", request)
+        name, item = request["TableName"], request["Item"]
+        key = self._key("PutItem", item[KEYS[name]]["S"])
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        there = table.get(key)
+        match request.get("ConditionExpression"):
+            case None:
+                fulfilled = True
+            case "revision = :seen":
+                fulfilled = there is not None and there["revision"] == request["ExpressionAttributeValues"][":seen"]
+            case condition:
+                assert condition == f"attribute_not_exists({KEYS[name]})"
+                fulfilled = there is None
+        if not fulfilled:
+            assert request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+            raise refused("PutItem", "ConditionalCheckFailedException", {"Item": there} if there else {})
+        table[key] = item
+        images = {"NewImage": item} | ({"OldImage": there} if there else {})
+        self.announcements += announced([{"dynamodb": images}])
+        return {}
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        self._checked("Query", request)
+        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+        partition, sort = INDEXES[request["TableName"], request["IndexName"]]
+        assert names.pop("#p") == partition
+        value, first, last = values.pop(":p"), "", "\U0010ffff"
+        match request["KeyConditionExpression"].removeprefix("#p = :p"):
+            case "":
+                pass
+            case condition:
+                assert condition == " AND #s BETWEEN :from AND :to"
+                assert names.pop("#s") == sort
+                first, last = values.pop(":from")["S"], values.pop(":to")["S"]
+        assert not names | values, "DynamoDB wants each of them used"
+        after = request.get("ExclusiveStartKey")
+        if first > last or (after and (after[partition] != value or not first <= after[sort]["S"] <= last)):
+            raise refused("Query", "ValidationException")
+        found = [row for row in self._indexed(request) if row[partition] == value and first <= row[sort]["S"] <= last]
+        return self._page(request, sorted(found, key=self._order(request), reverse=not request["ScanIndexForward"]))
+
+    def scan(self, **request: Any) -> dict[str, Any]:
+        self._checked("Scan", request)
+        return self._page(request, sorted(self._indexed(request), key=self._order(request)))
+
+    def _checked(self, operation: str, request: dict[str, Any]) -> dict[str, Attributes]:
+        validate(request, operation)
+        index = f".{request['IndexName']}" if "IndexName" in request else ""
+        self.asked.append(f"{operation} {request['TableName']}{index}")
+        return self.rows[request["TableName"]]
+
+    def _key(self, operation: str, key: str) -> str:
+        if not 1 <= len(key.encode()) <= 2048:
+            raise refused(operation, "ValidationException")
+        if self.broken(operation, key):
+            raise refused(operation, "InternalServerError")
+        return key
+
+    @staticmethod
+    def _keys(request: dict[str, Any]) -> list[str]:
+        """What an item of an index is known by: the index's keys and the table's."""
+        return list(dict.fromkeys([*INDEXES[request["TableName"], request["IndexName"]], KEYS[request["TableName"]]]))
+
+    def _indexed(self, request: dict[str, Any]) -> list[Attributes]:
+        """The rows that are in an index: those that have its keys."""
+        keys = self._keys(request)
+        return [row for row in self.rows[request["TableName"]].values() if row.keys() >= set(keys)]
+
+    def _order(self, request: dict[str, Any]) -> Callable[[Attributes], list[str]]:
+        keys = self._keys(request)
+        return lambda row: [row[name]["S"] for name in keys]
+
+    def _page(self, request: dict[str, Any], found: list[Attributes]) -> dict[str, Any]:
+        """As DynamoDB does, says that there may be more wherever it stopped because of the limit."""
+        order, keys = self._order(request), self._keys(request)
+        if after := request.get("ExclusiveStartKey"):
+            if after.keys() != set(keys):
+                raise refused(request["IndexName"], "ValidationException")
+            backwards = not request.get("ScanIndexForward", True)
+            found = [row for row in found if (order(row) < order(after) if backwards else order(row) > order(after))]
+        page = found[: request["Limit"]]
+        more = {"LastEvaluatedKey": {name: page[-1][name] for name in keys}} if len(page) == request["Limit"] else {}
+        return {"Items": page, **more}
+
+
+def validate(request: dict[str, Any], operation: str) -> None:
+    validate_parameters(request, client.meta.service_model.operation_model(operation).input_shape)
+
+
+def refused(operation: str, code: str, more: dict[str, Any] | None = None) -> ClientError:
+    kind = getattr(client.exceptions, code, ClientError)
+    error: ClientError = kind({"Error": {"Code": code, "Message": "refused"}, **(more or {})}, operation)
+    return error

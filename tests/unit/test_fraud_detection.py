@@ -1,0 +1,73 @@
+"""The example's function, alone: what it vetoes, how often, and what it does when it cannot."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from eventflow.contracts import read_event
+from eventflow.events import StepFailed
+
+SOURCE = Path(__file__).parents[2] / "examples" / "fraud-detection" / "function" / "fraud.py"
+
+
+@pytest.fixture
+def fraud():
+    spec = importlib.util.spec_from_file_location("fraud", SOURCE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Bus:
+    def __init__(self, refuses=False):
+        self.refuses, self.entries = refuses, []
+
+    def put_events(self, Entries):
+        self.entries += Entries
+        return {"FailedEntryCount": int(self.refuses), "Entries": [{"ErrorCode": "Throttled"} if self.refuses else {}]}
+
+
+def order(quantity, **detail):
+    detail = {"orderId": "o1", "userId": "ada", "productId": "mug", "quantity": quantity, **detail}
+    return {"id": "event-1", "source": "eventflow.orders", "detail-type": "OrderCreated", "detail": detail}
+
+
+def test_more_pieces_than_ten_are_vetoed_in_either_version_of_an_order(fraud):
+    lines = [{"productId": "mug", "quantity": 6}, {"productId": "lamp", "quantity": 5}]
+    for event, vetoes in ((order(10), 0), (order(11), 1), (order(1, items=lines), 1), (order(99, items=lines[:1]), 0)):
+        fraud.events = Bus()
+        fraud.handler(event, None)
+        assert len(fraud.events.entries) == vetoes
+
+
+def test_an_event_that_comes_again_leads_to_the_same_veto_which_orders_understands(fraud):
+    fraud.events = Bus()
+    event = order(11, metadata={"eventId": "e1", "occurredAt": 1})
+
+    for _ in range(2):
+        fraud.handler(event, None)
+
+    vetoes = [
+        read_event(
+            {
+                "id": "x",
+                "source": put["Source"],
+                "detail-type": put["DetailType"],
+                "detail": json.loads(put["Detail"]),
+            },
+            StepFailed,
+        )
+        for put in fraud.events.entries
+    ]
+    assert vetoes[0].event_id == vetoes[1].event_id != "e1"
+    assert vetoes[0].causation_id == "e1"
+    assert vetoes[0].fact == StepFailed(order_id="o1", reason="11 pieces, 10 at most")
+
+
+def test_a_veto_that_does_not_go_out_brings_the_event_again(fraud):
+    fraud.events = Bus(refuses=True)
+
+    with pytest.raises(RuntimeError, match="Throttled"):
+        fraud.handler(order(11), None)

@@ -1,0 +1,327 @@
+"""ops/: what the commands ask of AWS, what they say, and what they refuse."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from rich.console import Console
+
+from ops import OpsError
+from ops import __main__ as command_line
+from ops.moments import moment
+from ops.replay import Replay, Target, follow, start
+from ops.stack import Stack, runs_here
+
+from .sam_template import ROOT
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+BUS = "arn:aws:events:us-east-1:123456789012:event-bus/eventflow"
+ARCHIVE = "arn:aws:events:us-east-1:123456789012:archive/eventflow"
+RULE = "arn:aws:events:us-east-1:123456789012:rule/eventflow/"
+STACK = Stack(
+    "eventflow",
+    {"EventBusName": "eventflow", "ArchiveArn": ARCHIVE},
+    {"OrdersPricesFunctionProducts": "eventflow-OrdersPrices-1A", "PaymentFunctionOrders": "eventflow-Payment-2B"},
+)
+
+
+def replay(rule: str = "") -> Replay:
+    return Replay(STACK, NOW - timedelta(hours=2), NOW, rule)
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_the_users_own(monkeypatch):
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "STACK_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def events():
+    """EventBridge, which has to be asked just what a test says."""
+    with Stubber(boto3.client("events")) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def cloudformation():
+    with Stubber(boto3.client("cloudformation")) as stub:
+        yield stub
+
+
+# Moments
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("90s", datetime(2026, 11, 20, 11, 58, 30, tzinfo=UTC)),
+        ("30m", datetime(2026, 11, 20, 11, 30, tzinfo=UTC)),
+        ("2h", datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("7d", datetime(2026, 11, 13, 12, tzinfo=UTC)),
+        ("2026-11-20T10:00:00Z", datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("2026-11-20T10:00:00+02:00", datetime(2026, 11, 20, 8, tzinfo=UTC)),
+        ("2026-11-20 10:00", datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("2026-11-20", datetime(2026, 11, 20, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_is_so_long_ago_or_iso_8601(text, meant):
+    assert moment("--since", text, NOW) == meant
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2", "h", "-2h", "2 h", "999999d", "2026-13-01", "2h30m"])
+def test_what_is_no_moment_is_refused_with_how_to_write_one(text):
+    with pytest.raises(OpsError, match=r"--since .* is no time: write 30m, 2h or 7d"):
+        moment("--since", text, NOW)
+
+
+def test_the_future_cannot_be_replayed():
+    with pytest.raises(OpsError, match="--until 2026-11-20T12:00:01Z lies in the future"):
+        moment("--until", "2026-11-20T12:00:01Z", NOW)
+
+
+def test_a_span_begins_before_it_ends():
+    with pytest.raises(OpsError, match="--since must lie before --until"):
+        Replay(STACK, NOW, NOW)
+
+
+# The stack
+
+
+def test_a_stack_knows_its_outputs_and_its_rules_by_logical_id(cloudformation):
+    cloudformation.add_response(
+        "describe_stacks",
+        {
+            "Stacks": [
+                {
+                    "StackName": "shop",
+                    "CreationTime": NOW,
+                    "StackStatus": "CREATE_COMPLETE",
+                    "Outputs": [{"OutputKey": "ArchiveArn", "OutputValue": ARCHIVE}],
+                }
+            ]
+        },
+        {"StackName": "shop"},
+    )
+    common = {"LastUpdatedTimestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}
+    rule, queue = {**common, "ResourceType": "AWS::Events::Rule"}, {**common, "ResourceType": "AWS::SQS::Queue"}
+    cloudformation.add_response(
+        "list_stack_resources",
+        {
+            "StackResourceSummaries": [
+                {**rule, "LogicalResourceId": "OnItsBus", "PhysicalResourceId": "eventflow|shop-OnItsBus-1A"},
+                {**rule, "LogicalResourceId": "Plain", "PhysicalResourceId": "shop-Plain-2B"},
+                {**queue, "LogicalResourceId": "Queue", "PhysicalResourceId": "https://sqs/shop-Queue"},
+            ]
+        },
+    )
+    stack = Stack.named("shop", cloudformation.client)
+    assert stack == Stack("shop", {"ArchiveArn": ARCHIVE}, {"OnItsBus": "shop-OnItsBus-1A", "Plain": "shop-Plain-2B"})
+    with pytest.raises(OpsError, match="stack shop has no output EventBusName"):
+        stack.output("EventBusName")
+
+
+def test_a_stack_that_is_not_there_is_named_with_where_it_was_looked_for(cloudformation):
+    cloudformation.add_client_error("describe_stacks", "ValidationError", "Stack with id shop does not exist")
+    with pytest.raises(OpsError, match="no stack shop in us-east-1: name it by --stack-name"):
+        Stack.named("shop", cloudformation.client)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "here"),
+    [
+        ("http://127.0.0.1:4566", True),
+        ("http://localhost:4566", True),
+        ("http://[::1]:4566", True),
+        ("http://aws.localhost:4566", True),
+        ("https://events.us-east-1.amazonaws.com", False),
+        ("https://localhost.example.com", False),
+        (None, False),
+    ],
+)
+def test_only_an_endpoint_on_this_machine_is_the_embedded_cloud(endpoint, here):
+    assert runs_here(boto3.client("events", endpoint_url=endpoint)) == here
+
+
+# A replay's target
+
+
+def expect_rules(events: Stubber) -> None:
+    events.add_response("describe_event_bus", {"Arn": BUS}, {"Name": "eventflow"})
+    names = ["eventflow-OrdersPrices-1A", "eventflow-Payment-2B", "fraud-Orders-3C"]
+    rules = [{"Name": name, "Arn": RULE + name} for name in names]
+    first, others = rules[:1], [*rules[1:], {"Name": "Events-Archive-x", "Arn": RULE, "ManagedBy": "prod.vhs"}]
+    events.add_response("list_rules", {"Rules": first, "NextToken": "more"}, {"EventBusName": "eventflow"})
+    events.add_response("list_rules", {"Rules": others}, {"EventBusName": "eventflow", "NextToken": "more"})
+
+
+def test_without_a_rule_it_goes_to_the_bus(events):
+    events.add_response("describe_event_bus", {"Arn": BUS}, {"Name": "eventflow"})
+    assert replay().target(events.client) == Target(BUS)
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        pytest.param("OrdersPricesFunctionProducts", "eventflow-OrdersPrices-1A", id="by logical id"),
+        pytest.param("eventflow-Payment-2B", "eventflow-Payment-2B", id="by name"),
+        pytest.param("fraud-Orders-3C", "fraud-Orders-3C", id="an add-on's"),
+    ],
+)
+def test_a_rule_goes_by_its_logical_id_or_its_name(events, rule, name):
+    expect_rules(events)
+    assert replay(rule).target(events.client) == Target(BUS, RULE + name)
+
+
+@pytest.mark.parametrize("rule", ["PaymentFunction", "Events-Archive-x"])
+def test_an_unknown_rule_is_answered_with_those_that_there_are(events, rule):
+    expect_rules(events)
+    known = "OrdersPricesFunctionProducts, PaymentFunctionOrders, fraud-Orders-3C"
+    with pytest.raises(OpsError, match=f"there is no rule {rule}; it is one of: {known}$"):
+        replay(rule).target(events.client)
+
+
+@pytest.mark.parametrize(
+    ("target", "destination"),
+    [
+        (Target(BUS), {"Arn": BUS}),
+        (Target(BUS, f"{RULE}one"), {"Arn": BUS, "FilterArns": [f"{RULE}one"]}),
+    ],
+)
+def test_it_starts_with_the_stacks_archive_for_the_span_and_the_target(events, target, destination):
+    events.add_response(
+        "start_replay",
+        {},
+        {
+            "ReplayName": ANY,
+            "EventSourceArn": ARCHIVE,
+            "EventStartTime": NOW - timedelta(hours=2),
+            "EventEndTime": NOW,
+            "Destination": destination,
+        },
+    )
+    assert start(events.client, replay(), target, NOW).startswith("eventflow-20261120T120000Z-")
+
+
+# Its progress
+
+
+def expect_states(events: Stubber, *states: dict[str, object]) -> None:
+    for state in states:
+        events.add_response("describe_replay", state, {"ReplayName": "july"})
+
+
+def followed(events: Stubber) -> str:
+    said = io.StringIO()
+    follow(events.client, "july", Console(file=said), pause=lambda _: None)
+    return said.getvalue()
+
+
+def test_it_is_followed_until_it_is_done(events):
+    halfway = {"State": "RUNNING", "EventLastReplayedTime": NOW.astimezone(timezone(timedelta(hours=2)))}
+    expect_states(events, {"State": "STARTING"}, {"State": "RUNNING"}, halfway, halfway, {"State": "COMPLETED"})
+    assert followed(events).splitlines() == [
+        "july STARTING",
+        "july RUNNING",
+        "july RUNNING, up to 2026-11-20 12:00:00 UTC",
+        "july COMPLETED",
+        "july is done.",
+    ]
+
+
+@pytest.mark.parametrize("end", ["FAILED", "CANCELLED"])
+def test_one_that_does_not_end_well_is_an_error_with_the_reason(events, end):
+    expect_states(events, {"State": "RUNNING"}, {"State": end, "StateReason": "the bus is gone"})
+    with pytest.raises(OpsError, match=f"july is {end}: the bus is gone"):
+        followed(events)
+
+
+def test_whoever_stops_waiting_is_told_how_to_cancel_it(events):
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    expect_states(events, {"State": "RUNNING"})
+    with pytest.raises(OpsError, match="july goes on; to cancel it: aws events cancel-replay --replay-name july"):
+        follow(events.client, "july", Console(file=io.StringIO()), pause=interrupt)
+
+
+# The command line
+
+
+@pytest.fixture
+def on_aws(events, monkeypatch):
+    """`python -m ops replay --since 2h` with the given options, on AWS, up to where it would start."""
+    events.add_response("describe_event_bus", {"Arn": BUS}, {"Name": "eventflow"})
+    monkeypatch.setattr(boto3, "client", lambda name: events.client if name == "events" else None)
+    monkeypatch.setattr(Stack, "named", lambda name, _: STACK)
+
+    def run(*options: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["ops", "replay", "--since", "2h", *options])
+        command_line.main()
+
+    return run
+
+
+@pytest.mark.parametrize("answer", ["", "n", "maybe"])
+def test_on_aws_nothing_happens_unless_someone_agrees(on_aws, monkeypatch, capsys, answer):
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    with pytest.raises(OpsError, match="nothing was replayed"):
+        on_aws()
+    assert "up to ten minutes" in capsys.readouterr().out
+
+
+def test_on_aws_with_nobody_to_ask_it_takes_a_yes(on_aws, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(OpsError, match="run it with --yes"):
+        on_aws()
+
+
+@pytest.mark.parametrize(("options", "answer"), [(("--yes",), "never asked"), ((), "y"), ((), "Yes ")])
+def test_on_aws_it_goes_on_when_it_may(on_aws, events, monkeypatch, capsys, options, answer):
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    events.add_response("start_replay", {})
+    events.add_response("describe_replay", {"State": "COMPLETED"})
+    on_aws(*options)
+    assert "is done" in capsys.readouterr().out
+
+
+# `make replay`
+
+
+@pytest.mark.parametrize(
+    ("up", "shell", "where"),
+    [
+        pytest.param(True, {}, "here", id="the embedded cloud"),
+        pytest.param(True, {"AWS_PROFILE": "shop"}, "aws", id="a shell with a profile"),
+        pytest.param(True, {"AWS_ACCESS_KEY_ID": "AKIA"}, "aws", id="a shell with keys"),
+        pytest.param(False, {}, "aws", id="nothing runs here"),
+    ],
+)
+def test_make_replays_here_unless_the_shell_names_an_account(tmp_path, up, shell, where):
+    # given a project whose python tells what it is run with
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    python = tmp_path / ".venvs" / "dev" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "${CLOUD:-aws}:" "$@"\n')
+    python.chmod(0o755)
+    if up:
+        (tmp_path / ".local").mkdir()
+        (tmp_path / ".local" / "env").write_text("export CLOUD=here\n")
+
+    # when
+    finished = subprocess.run(
+        ["make", "--no-print-directory", "-o", ".venvs/dev/ready", "replay", "SINCE=2h", "RULE=One", "YES=1"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **shell},
+        capture_output=True,
+        text=True,
+    )
+
+    # then
+    assert finished.stdout == f"{where}: -m ops replay --since 2h --rule One --yes\n", finished.stderr
