@@ -13,11 +13,11 @@ PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 DEV       = .venvs/dev/bin
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
-CODE      = $(wildcard functions local ops tests examples)
+CODE      = $(wildcard functions local ops tests examples benchmarks)
 TEMPLATES = $(wildcard template.yaml schemas/template.yaml examples/*/template.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down invoke replay schemas test test-unit test-system lint format clean remember-python
+.PHONY: help up down invoke replay schemas test test-unit test-system lint format benchmark clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ lint: .venvs/dev/ready ## Check format, code, types and templates
 format: .venvs/dev/ready ## Format the code and mend what can be mended
 	@$(DEV)/ruff check --fix $(CODE)
 	@$(DEV)/ruff format $(CODE)
+
+benchmark: .venvs/dev/ready ## Compare what importing each function costs with a bare boto3 handler
+	@$(DEV)/python benchmarks/imports.py
 
 clean: down ## Remove all that make made, the virtual environments too
 	@rm -rf .venvs .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache

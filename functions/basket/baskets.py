@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 import msgspec
 
-from eventflow.contracts import MinorUnits, OrderId, ProductId, Quantity, UserId
+from eventflow.contracts import Currency, MinorUnits, OrderId, ProductId, Quantity, UserId
 from eventflow.events import MAX_LINES, BasketCheckedOut, Pieces, Shipping
-from eventflow.prices import Quote
+from eventflow.prices import MixedCurrencies, Price, Quote, UnknownProduct, quote
 from eventflow.transition import Change
 
 _CHECKOUT_IDS = uuid.UUID("2f0f0a53-6f86-4b6d-8ad8-2f6c0f9c0c11")
@@ -44,6 +45,15 @@ class ShownLine(Pieces, frozen=True, kw_only=True):
     name: str | None = None
     unit_price: MinorUnits | None = None
     line_total: MinorUnits | None = None
+
+
+class ShownBasket(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The basket as the shopper sees it."""
+
+    items: tuple[ShownLine, ...]
+    total_price: MinorUnits | None
+    """None where it cannot be one order: a product is no longer sold, or there are several currencies."""
+    currency: Currency | None = None
 
 
 class BasketFull(Exception):
@@ -89,7 +99,32 @@ def empty(basket: Basket | None) -> Change[Basket] | None:
     return Change(msgspec.structs.replace(basket, items=()))
 
 
-def check_out(basket: Basket, checkout_id: OrderId, quote: Quote, shipping: Shipping) -> Change[Basket]:
+def shown(basket: Basket | None, prices: Mapping[ProductId, Price]) -> ShownBasket:
+    """The basket at these prices."""
+    items = basket.items if basket else ()
+    lines = tuple(_shown_line(each, prices.get(each.product_id)) for each in items)
+    if not items:
+        return ShownBasket(items=lines, total_price=0)
+    try:
+        whole = quote(items, prices)
+    except (UnknownProduct, MixedCurrencies):
+        return ShownBasket(items=lines, total_price=None)
+    return ShownBasket(items=lines, total_price=whole.total_price, currency=whole.currency)
+
+
+def _shown_line(pieces: Pieces, price: Price | None) -> ShownLine:
+    if price is None or not price.sold:
+        return ShownLine(product_id=pieces.product_id, quantity=pieces.quantity)
+    return ShownLine(
+        product_id=pieces.product_id,
+        quantity=pieces.quantity,
+        name=price.name,
+        unit_price=price.unit_price,
+        line_total=price.unit_price * pieces.quantity,
+    )
+
+
+def check_out(basket: Basket, checkout_id: OrderId, priced: Quote, shipping: Shipping) -> Change[Basket]:
     """Empty the basket, and announce what was in it: one write, so that two checkouts at once are one order."""
     return Change(
         msgspec.structs.replace(
@@ -98,9 +133,9 @@ def check_out(basket: Basket, checkout_id: OrderId, quote: Quote, shipping: Ship
         BasketCheckedOut(
             checkout_id=checkout_id,
             user_id=basket.user_id,
-            items=quote.items,
-            total_price=quote.total_price,
-            currency=quote.currency,
+            items=priced.items,
+            total_price=priced.total_price,
+            currency=priced.currency,
             shipping=shipping,
         ),
     )

@@ -12,7 +12,6 @@ from basket.baskets import (
     CheckoutRequest,
     NothingToCheckOut,
     QuantityRequest,
-    ShownLine,
 )
 from eventflow import telemetry
 from eventflow.api import Api, Response
@@ -74,30 +73,9 @@ def check_out() -> Response[str]:
 
 
 def _answer(basket: Basket | None) -> Response[str]:
-    """The basket at today's prices. A total where everything in it is sold, in one currency."""
-    items = basket.items if basket else ()
-    prices = PRICES.read_many(each.product_id for each in items) if items else {}
-    lines = [_line(each, prices.get(each.product_id)) for each in items]
-    total = {}
-    if items:
-        try:
-            whole = quote(items, prices)
-            total = {"totalPrice": whole.total_price, "currency": whole.currency}
-        except (UnknownProduct, MixedCurrencies):
-            pass
-    return api.answer({"items": lines, **(total or {"totalPrice": None if items else 0})})
-
-
-def _line(pieces: Pieces, price: Price | None) -> ShownLine:
-    if price is None or not price.sold:
-        return ShownLine(product_id=pieces.product_id, quantity=pieces.quantity)
-    return ShownLine(
-        product_id=pieces.product_id,
-        quantity=pieces.quantity,
-        name=price.name,
-        unit_price=price.unit_price,
-        line_total=price.unit_price * pieces.quantity,
-    )
+    """The basket at today's prices."""
+    products = [each.product_id for each in basket.items] if basket else []
+    return api.answer(baskets.shown(basket, PRICES.read_many(products) if products else {}))
 
 
 handler = api.handler
