@@ -172,7 +172,8 @@ class Api:
 
 def _of_the_domain(status: int) -> Any:
     def respond(error: Exception) -> Response[str]:
-        return Problem(status, type(error).__name__, str(error)).response()
+        title = re.sub(r"\B(?=[A-Z])", " ", type(error).__name__).capitalize()  # "Unknown product"
+        return Problem(status, title, str(error)).response()
 
     return respond
 

@@ -98,7 +98,7 @@ def test_products_of_two_currencies_have_no_total(shop):
 def test_what_is_not_sold_cannot_be_put_in(shop, product):
     shop.sells("teapot", 3000, sold=False)
     answer = put(product)
-    assert (answer.status, answer.body["title"]) == (422, "UnknownProduct")
+    assert (answer.status, answer.body["title"]) == (422, "Unknown product")
     assert product in answer.body["detail"]
     assert show() == EMPTY
 
@@ -135,7 +135,7 @@ def test_a_basket_holds_as_many_products_as_an_order_may(shop):
 
     too_many = put("p50")
 
-    assert (too_many.status, too_many.body["title"]) == (422, "BasketFull")
+    assert (too_many.status, too_many.body["title"]) == (422, "Basket full")
     assert put("p49", 7).body["totalPrice"] == 49 * 100 + 7 * 100
     call("DELETE", "/basket/items/p0")
     assert put("p50").status == 200
@@ -201,7 +201,7 @@ def test_an_empty_basket_cannot_be_checked_out(shop, key):
     put("mug")
     call("DELETE", "/basket")
     answer = check_out(key)
-    assert (answer.status, answer.body["title"], shop.told) == (409, "NothingToCheckOut", [])
+    assert (answer.status, answer.body["title"], shop.told) == (409, "Nothing to check out", [])
 
 
 def test_two_checkouts_at_once_are_one_order(shop):
@@ -296,7 +296,7 @@ def test_a_product_that_was_removed_meanwhile_keeps_the_basket_as_it_is(shop, ke
 
     answer = check_out(key)
 
-    assert (answer.status, answer.body["title"]) == (422, "UnknownProduct")
+    assert (answer.status, answer.body["title"]) == (422, "Unknown product")
     assert "lamp" in answer.body["detail"]
     assert "mug" not in answer.body["detail"]
     assert (shop.stored(BASKETS, "ada"), shop.told) == (before, [])
@@ -308,7 +308,7 @@ def test_two_currencies_are_no_order(shop):
     put("mug")
     put("vase")
     answer = check_out()
-    assert (answer.status, answer.body["title"], shop.told) == (422, "MixedCurrencies", [])
+    assert (answer.status, answer.body["title"], shop.told) == (422, "Mixed currencies", [])
 
 
 # Whom it goes to

@@ -85,7 +85,7 @@ def test_a_product_that_is_given_no_id_gets_one_and_may_have_no_picture(db):
 def test_an_id_is_taken_once(db):
     create()
     again = create(name="Red mug")
-    assert (again.status, again.body["title"]) == (409, "AlreadyThere")
+    assert (again.status, again.body["title"]) == (409, "Already there")
     assert read().body["name"] == "Blue mug"
     assert len(db.told) == 1
 
@@ -167,7 +167,7 @@ def test_a_removed_product_is_gone_and_says_what_it_was(db, etag):
     last = announced(db)[-1]
     assert (last["is"], last["productId"], last["unitPrice"], last["revision"]) == ("ProductRemoved", "mug", 1300, 3)
     for answer in (read(), remove(), replace("*"), replace('"3"')):
-        assert (answer.status, answer.body["title"]) == (404, "NoSuchProduct")
+        assert (answer.status, answer.body["title"]) == (404, "No such product")
     assert call("GET", "/products", claims=None).body == {"items": []}
     assert len(db.told) == 3
 
