@@ -63,6 +63,15 @@ def db(monkeypatch: pytest.MonkeyPatch) -> MemoryDynamoDB:
 
 
 @pytest.fixture
+def shop(db: MemoryDynamoDB) -> MemoryDynamoDB:
+    """Three products sold, one of them in another currency."""
+    db.sells("mug", 1250)
+    db.sells("lamp", 4000)
+    db.sells("vase", 3000, "EUR")
+    return db
+
+
+@pytest.fixture
 def everything_logged(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """All that was logged or printed so far."""
     from eventflow import telemetry

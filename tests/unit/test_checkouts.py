@@ -16,8 +16,6 @@ from .bus import delivered
 from .lambda_context import LambdaContext
 from .memory_dynamodb import MemoryDynamoDB
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
 SHIPPING = Shipping(
     first_name="Augusta", last_name="Lovelace", email="ada.lovelace@example.com", address="12 St James's Square"
 )

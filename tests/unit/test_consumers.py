@@ -24,7 +24,7 @@ from .lambda_context import LambdaContext
 from .saga_world import Choices, World
 from .sam_template import ROOT
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish", "ignore:Disabling idempotency")
+pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
 
 
 def sample(name: str) -> Any:

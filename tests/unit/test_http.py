@@ -8,9 +8,6 @@ from inventory.stock import StockLevel
 
 from .api_gateway import OPERATOR, call
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
-
 # Who is an operator, and what operators do
 
 

@@ -13,22 +13,12 @@ from eventflow.events import BasketCheckedOut, Shipping
 from .api_gateway import ADA, BOB, Answer, call
 from .memory_dynamodb import MemoryDynamoDB
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
 SHIPPING = {
     "firstName": "Ada",
     "lastName": "Lovelace",
     "email": "ada.lovelace@example.com",
     "address": "12 St James's Square, London",
 }
-
-
-@pytest.fixture
-def shop(db: MemoryDynamoDB) -> MemoryDynamoDB:
-    db.sells("mug", 1250)
-    db.sells("lamp", 4000)
-    db.sells("vase", 3000, "EUR")
-    return db
 
 
 def put(product: str, quantity: Any = 1, claims: dict[str, str] = ADA) -> Answer:

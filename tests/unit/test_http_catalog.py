@@ -12,8 +12,6 @@ from catalog.http import PRODUCTS
 from .api_gateway import ADA, OPERATOR, Answer, call
 from .memory_dynamodb import MemoryDynamoDB
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
 MUG = {
     "name": "Blue mug",
     "category": "mugs",

@@ -14,19 +14,9 @@ from orders.orders import Order, Status
 from .api_gateway import ADA, BOB, OPERATOR, call
 from .memory_dynamodb import MemoryDynamoDB
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
 A_MUG = {"productId": "mug", "quantity": 1}
 MANY = {"items": [A_MUG, {"productId": "lamp", "quantity": 2}]}
 SHIPPING = Shipping(first_name="Ada", last_name="Lovelace", email="ada@example.com", address="12 St James's Square")
-
-
-@pytest.fixture
-def shop(db: MemoryDynamoDB) -> MemoryDynamoDB:
-    db.sells("mug", 1250)
-    db.sells("lamp", 4000)
-    db.sells("vase", 3000, "EUR")
-    return db
 
 
 def orders_in(shop: MemoryDynamoDB) -> dict[str, Any]:

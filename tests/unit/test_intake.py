@@ -14,7 +14,7 @@ from intake.partner_orders import ContentDiffers
 from .api_gateway import ADA, OPERATOR, call
 from .lambda_context import LambdaContext
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish", "ignore:Disabling idempotency")
+pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
 
 
 @pytest.fixture(autouse=True)

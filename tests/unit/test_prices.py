@@ -19,8 +19,6 @@ from .bus import delivered
 from .lambda_context import LambdaContext
 from .memory_dynamodb import MemoryDynamoDB
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
 PRODUCTS = ("mug", "lamp", "vase")
 
 asked = st.builds(

@@ -17,8 +17,6 @@ from relay.publish import MAX_REQUEST_BYTES, announced, batches, entry
 
 from .lambda_context import LambdaContext
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 CREATED = Announcement(
     id="e1",

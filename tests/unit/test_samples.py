@@ -29,7 +29,7 @@ from .lambda_context import LambdaContext
 from .patterns import matches
 from .sam_template import FUNCTIONS, ROOT, attribute, resources, service_of, triggers
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish", "ignore:Disabling idempotency")
+pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
 
 SAMPLES: dict[str, Any] = {
     str(path.relative_to(ROOT / "events")): json.loads(path.read_text())

@@ -14,8 +14,6 @@ from eventflow.events import OrderCancelled, OrderCreated
 
 from .lambda_context import LambdaContext
 
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
-
 
 class IdempotencyTable:
     """The calls that Powertools makes of DynamoDB, on rows that neither expire nor time out."""
