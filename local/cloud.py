@@ -1,16 +1,12 @@
 """The embedded cloud as a process: start it, find it again, stop it."""
 
-import fcntl
 import http.client
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +15,9 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from local import xray
+from local.program import Program
+
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
 EMULATOR_PYTHON = ROOT / ".venvs" / "emulator" / "bin" / "python"
@@ -26,7 +25,6 @@ REGION = "us-east-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the emulator's root user
 
 START_SECONDS = 30
-STOP_SECONDS = 10
 
 
 class CloudError(Exception):
@@ -43,8 +41,8 @@ class Cloud:
     @classmethod
     def found(cls, state: Path) -> Self | None:
         """The cloud that runs out of `state` now, whatever its port."""
-        owner = _owner(state)
-        return cls(state, owner["port"]) if owner else None
+        found = _emulator(state).found
+        return cls(state, found["port"]) if found else None
 
     @property
     def running(self) -> bool:
@@ -56,38 +54,32 @@ class Cloud:
 
     @property
     def log(self) -> Path:
-        return self.state / "emulator.log"
+        return _emulator(self.state).log
 
     def start(self) -> None:
         """Start the emulator, or keep the one that runs already. Raises CloudError."""
-        found = Cloud.found(self.state)
-        if found and found != self:
-            raise CloudError(f"EventFlow already runs on port {found.port}: `make down` first, or leave PORT out")
+        found = _emulator(self.state).found
+        if found and found["port"] != self.port:
+            raise CloudError(f"EventFlow already runs on port {found['port']}: `make down` first, or leave PORT out")
         if found:
-            return _wait_until_ready(self, lambda: bool(_owner(self.state)))
+            xray.start(self.state, found["xray"])
+            return _wait_until_ready(self, lambda: bool(_emulator(self.state).found))
         if not EMULATOR_PYTHON.exists():
             raise CloudError(f"{EMULATOR_PYTHON.relative_to(ROOT)} is missing: `make up` creates it")
         _refuse_taken_port(self.port)
         shutil.rmtree(_tmp(self.state), ignore_errors=True)
         _tmp(self.state).mkdir(parents=True)
-        process = _spawn(self)
         try:
+            process = _spawn(self, xray.start(self.state))
             _wait_until_ready(self, lambda: process.poll() is None)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the emulator, if it runs, and wait until it has gone."""
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + STOP_SECONDS
-            owner = _owner(self.state)
-            if owner:
-                with suppress(ProcessLookupError):
-                    os.kill(owner["pid"], signal_number)
-            while _owner(self.state) and time.monotonic() < deadline:
-                time.sleep(0.05)
-        _pid_file(self.state).unlink(missing_ok=True)
+        """Stop the emulator and X-Ray, those that run, and wait until they have gone."""
+        _emulator(self.state).stop()
+        xray.stop(self.state)
 
     def environment(self) -> dict[str, str]:
         """Environment variables for the AWS tools: this cloud, and nothing of the user's own AWS set-up."""
@@ -98,8 +90,10 @@ class Cloud:
 
     def coordinates(self) -> dict[str, str]:
         """The variables that point any AWS tool at this cloud."""
+        traces = xray.endpoint(self.state)
         return CREDENTIALS | {
             "AWS_ENDPOINT_URL": self.endpoint,
+            **({"AWS_ENDPOINT_URL_XRAY": traces} if traces else {}),
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
             "SAM_CLI_TELEMETRY": "0",
@@ -123,31 +117,15 @@ class Cloud:
         )
 
 
-def _pid_file(state: Path) -> Path:
-    return state / "emulator.pid"
+def _emulator(state: Path) -> Program:
+    return Program(state, "emulator")
 
 
 def _tmp(state: Path) -> Path:
     return state / "tmp"
 
 
-def _owner(state: Path) -> dict[str, int] | None:
-    """The live emulator of `state`, as {"pid", "port"}.
-
-    The emulator inherits a lock on its pid file and holds it until it dies, however it dies. So a stale file
-    is known by its missing lock, and a pid that the system has since given to another program is left alone.
-    """
-    try:
-        with _pid_file(state).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
-    except FileNotFoundError:
-        return None
-    except BlockingIOError:
-        return dict(json.loads(_pid_file(state).read_text()))
-
-
-def _spawn(cloud: Cloud) -> subprocess.Popen[bytes]:
+def _spawn(cloud: Cloud, xray_daemon: int) -> subprocess.Popen[bytes]:
     # Built from nothing rather than inherited: the Lambdas see the emulator's environment.
     environment = CREDENTIALS | {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -160,22 +138,11 @@ def _spawn(cloud: Cloud) -> subprocess.Popen[bytes]:
         "BIND_HOST": "127.0.0.1",
         "IOT_MTLS_ENABLED": "false",
         "AUTH": "true",
+        "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{xray_daemon}",
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",  # retries after 1 s and 2 s; AWS waits 1 and 2 minutes
     }
-    with _pid_file(cloud.state).open("w") as lock, cloud.log.open("wb") as log:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        process = subprocess.Popen(
-            [str(EMULATOR_PYTHON), "-m", "local.emulator"],
-            cwd=ROOT,
-            env=environment,
-            pass_fds=[lock.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C in `make up` is not meant for it
-        )
-        json.dump({"pid": process.pid, "port": cloud.port}, lock)
-    return process
+    command = [str(EMULATOR_PYTHON), "-m", "local.emulator"]
+    return _emulator(cloud.state).start(command, environment, port=cloud.port, xray=xray_daemon)
 
 
 def _wait_until_ready(cloud: Cloud, alive: Callable[[], bool]) -> None:

@@ -27,11 +27,12 @@ def queue_subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handle
 
         def handle(record: SQSRecord) -> None:
             telemetry.forget()
-            try:
-                consume(receive(json.loads(record.body), *facts))
-            except Exception:
-                telemetry.logger.exception("not handled", messageId=record.message_id)
-                raise
+            with telemetry.taking_part_in(record.attributes.aws_trace_header):
+                try:
+                    consume(receive(json.loads(record.body), *facts))
+                except Exception:
+                    telemetry.logger.exception("not handled", messageId=record.message_id)
+                    raise
 
         @telemetry.instrumented
         @functools.wraps(consume)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eventflow import telemetry
-from eventflow.contracts import Fact, Received, read_event
+from eventflow.contracts import Fact, MalformedEvent, Received, read_event
 
 Consume = Callable[[Received[Any]], None]
 """What a service does with an event. Raising means: not done, bring it again."""
@@ -14,7 +14,11 @@ Consume = Callable[[Received[Any]], None]
 
 def receive(event: Any, *facts: type[Fact]) -> Received[Fact]:
     """Read a delivered event, and mark logs and trace from here on with what it is about. Raises MalformedEvent."""
-    received = read_event(event, *facts)
+    try:
+        received = read_event(event, *facts)
+    except MalformedEvent:
+        telemetry.follow(_order_of(event))
+        raise
     telemetry.follow(
         received.fact.correlation_id,
         detailType=received.detail_type,
@@ -23,3 +27,10 @@ def receive(event: Any, *facts: type[Fact]) -> Received[Fact]:
     )
     telemetry.logger.info("received")
     return received
+
+
+def _order_of(event: Any) -> str | None:
+    """The order that a malformed event names, if it does: so that its log is found."""
+    detail = event.get("detail") if isinstance(event, dict) else None
+    order_id = detail.get("orderId") if isinstance(detail, dict) else None
+    return order_id if isinstance(order_id, str) else None

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import functools
+import os
+import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics, Tracer, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
+
+from eventflow import trace
 
 Handler = Callable[[Any, Any], Any]
 
 logger = Logger()
-metrics = Metrics(namespace="EventFlow")
+NAMESPACE = "EventFlow"
+metrics = Metrics(namespace=NAMESPACE)
 tracer = Tracer(patch_modules=("botocore",))
 
 # Not every invocation counts something.
@@ -22,7 +28,7 @@ warnings.filterwarnings("ignore", "No application metrics to publish")
 
 def instrumented(handler: Handler) -> Handler:
     """A Lambda handler with a trace segment, JSON logs and metrics flushed at its end."""
-    inner = logger.inject_lambda_context(clear_state=True)(handler)
+    inner = logger.inject_lambda_context(clear_state=True)(_telling_why(handler))
     inner = metrics.log_metrics(inner)
     inner = tracer.capture_lambda_handler(capture_response=False)(inner)
 
@@ -34,12 +40,100 @@ def instrumented(handler: Handler) -> Handler:
     return wrapper
 
 
+def _telling_why(handler: Handler) -> Handler:
+    """What Lambda itself logs of an exception is no JSON and names no order."""
+
+    @functools.wraps(handler)
+    def wrapper(event: Any, context: Any) -> Any:
+        try:
+            return handler(event, context)
+        except Exception:
+            logger.exception("failed")
+            raise
+
+    return wrapper
+
+
 def _forget_previous_invocation() -> None:
     """A warm sandbox that serves one trace twice keeps the first invocation's segment as parent, else."""
-    if not tracer.disabled:
-        from aws_xray_sdk.core import xray_recorder
+    if recorder := _recorder():
+        recorder.clear_trace_entities()
 
-        xray_recorder.clear_trace_entities()
+
+@contextmanager
+def handing_on(header: str | None, **annotations: str) -> Iterator[str | None]:
+    """A segment of this service in the trace of `header`. Yields the header of what goes on beneath it.
+
+    For what an invocation does for a trace that is not its own: a stream's batch holds the events of many, and belongs
+    to none. Where that trace is not sampled, `header` itself is yielded.
+    """
+    with _segment(header) as segment:
+        for name, value in annotations.items() if segment else ():
+            segment.put_annotation(name, value)
+        yield _header(segment) if segment else header
+
+
+@contextmanager
+def taking_part_in(header: str | None) -> Iterator[None]:
+    """What is done and announced here belongs to the trace of `header` (None: to the invocation's), in a segment there.
+
+    For a message of a queue: to AWS, the invocation that takes a batch is a trace of its own, linked to those of the
+    messages, and their orders would all go on in that one.
+    """
+    if not header:
+        yield
+        return
+    own = os.environ.get(trace.VARIABLE)
+    with _segment(header) as segment:
+        recorder = _recorder()
+        entity = recorder.get_trace_entity() if recorder else None
+        # the recorder, the logger and `current_trace` all ask the variable
+        os.environ[trace.VARIABLE] = _header(segment) if segment else header
+        if segment:
+            recorder.set_trace_entity(segment)
+        try:
+            yield
+        finally:
+            os.environ.pop(trace.VARIABLE)
+            os.environ.update({trace.VARIABLE: own} if own else {})
+            if recorder:
+                recorder.set_trace_entity(entity)
+
+
+@contextmanager
+def _segment(header: str | None) -> Iterator[Any]:
+    """A segment in the trace of `header`, sent when it ends; None where that is not sampled.
+
+    The SDK refuses to begin one in a Lambda, where it takes the invocation's for the only one.
+    """
+    found = trace.fields(header or "")
+    if tracer.disabled or "Root" not in found or found.get("Sampled") != "1":
+        yield None
+        return
+    from aws_xray_sdk.core.models.segment import Segment
+
+    segment = Segment(tracer.service, traceid=found["Root"], parent_id=found.get("Parent"))
+    try:
+        yield segment
+    except BaseException as error:
+        segment.add_exception(error, traceback.extract_tb(error.__traceback__))
+        raise
+    finally:
+        segment.close()
+        _recorder().emitter.send_entity(segment)
+
+
+def _header(segment: Any) -> str:
+    return f"Root={segment.trace_id};Parent={segment.id};Sampled=1"
+
+
+def _recorder() -> Any:
+    """The SDK's, or None where nothing is traced."""
+    if tracer.disabled:
+        return None
+    from aws_xray_sdk.core import xray_recorder
+
+    return xray_recorder
 
 
 def follow(order_id: str | None, **about: str | None) -> None:
@@ -52,6 +146,16 @@ def follow(order_id: str | None, **about: str | None) -> None:
         tracer.put_annotation("DetailType", detail_type)
 
 
+def goes_on_from(header: str | None) -> None:
+    """Note in the trace that what it works on was last written in the trace of `header`, if that is another one.
+
+    A cancellation is a request, and so a trace, of its own: this leads from it to the one that placed the order.
+    """
+    root, own = (trace.fields(each or "").get("Root") for each in (header, trace.current_trace()))
+    if root and root != own:
+        tracer.put_annotation("GoesOnFrom", root)
+
+
 def forget() -> None:
     """Mark what is logged from here on as belonging to no order: the next one of a batch is about to be read."""
     logger.remove_keys(["correlation_id", "orderId", "detailType", "eventId", "causationId"])
@@ -60,3 +164,16 @@ def forget() -> None:
 def count(what: str, number: int = 1) -> None:
     """Add to the metric of this name."""
     metrics.add_metric(name=what, unit=MetricUnit.Count, value=number)
+
+
+def count_one(what: str, **dimensions: str) -> None:
+    """Add one to the metric of this name, which is told apart by these dimensions too."""
+    with single_metric(what, MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
+        metric.add_dimension("service", metrics.service)
+        for name, value in dimensions.items():
+            metric.add_dimension(name, value)
+
+
+def measure(what: str, milliseconds: float) -> None:
+    """Add a duration to the metric of this name."""
+    metrics.add_metric(name=what, unit=MetricUnit.Milliseconds, value=milliseconds)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 
+VARIABLE = "_X_AMZN_TRACE_ID"
+"""Where Lambda tells a function which trace its invocation is part of."""
+
 
 def current_trace() -> str | None:
     """The X-Ray header of this invocation: Root, Parent and Sampled alone.
 
     On AWS the variable may carry more (Lineage), which belongs to the hop and is not to be stored.
     """
-    fields = dict(part.split("=", 1) for part in os.environ.get("_X_AMZN_TRACE_ID", "").split(";") if "=" in part)
-    kept = [f"{name}={fields[name]}" for name in ("Root", "Parent", "Sampled") if name in fields]
-    return ";".join(kept) if "Root" in fields else None
+    found = fields(os.environ.get(VARIABLE, ""))
+    kept = [f"{name}={found[name]}" for name in ("Root", "Parent", "Sampled") if name in found]
+    return ";".join(kept) if "Root" in found else None
+
+
+def fields(header: str) -> dict[str, str]:
+    """What an X-Ray header says, by name."""
+    return dict(part.split("=", 1) for part in header.split(";") if "=" in part)
 
 
 def traceparent(trace: str) -> str | None:
@@ -20,9 +28,9 @@ def traceparent(trace: str) -> str | None:
 
     The ids are the same, spelled otherwise: https://www.w3.org/TR/trace-context/#traceparent-header
     """
-    fields = dict(part.split("=", 1) for part in trace.split(";"))
-    root = fields["Root"].split("-")
-    if len(root) != 3 or "Parent" not in fields:
+    found = fields(trace)
+    root = found["Root"].split("-")
+    if len(root) != 3 or "Parent" not in found:
         return None
-    sampled = "01" if fields.get("Sampled") == "1" else "00"
-    return f"00-{root[1]}{root[2]}-{fields['Parent']}-{sampled}"
+    sampled = "01" if found.get("Sampled") == "1" else "00"
+    return f"00-{root[1]}{root[2]}-{found['Parent']}-{sampled}"

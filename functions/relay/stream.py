@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -34,7 +35,14 @@ def handler(stream: Mapping[str, Any], context: object) -> None:
     twice, under the eventId that its consumers know it by.
     """
     for batch in batches(entry(announcement, BUS) for announcement in announced(stream["Records"])):
-        put(batch)
+        with ExitStack() as segments:
+            put([_traced(item, segments) for item in batch])
+
+
+def _traced(item: Entry, segments: ExitStack) -> Entry:
+    """The entry, beneath a segment of relay's in its own trace."""
+    header = segments.enter_context(telemetry.handing_on(item.get("TraceHeader"), DetailType=item["DetailType"]))
+    return {**item, "TraceHeader": header} if header else item
 
 
 def put(batch: list[Entry]) -> None:

@@ -7,7 +7,9 @@ from local.gaps.claims import join_claims_with_commas
 from local.gaps.concurrency import queue_asynchronous_invocations
 from local.gaps.deliveries import retry_event_deliveries, tell_why_invocations_failed
 from local.gaps.entries import honour_time_and_trace_of_entries
+from local.gaps.expressions import parse_expressions_once
 from local.gaps.resources import accept_resources_without_effect, provision_archives
+from local.gaps.traces import hand_traces_to_queues, trace_invocations, trace_requests
 
 
 def close() -> None:
@@ -16,6 +18,10 @@ def close() -> None:
     queue_asynchronous_invocations()
     tell_why_invocations_failed()
     honour_time_and_trace_of_entries()
+    trace_invocations()
+    trace_requests()
+    hand_traces_to_queues()
     join_claims_with_commas()
     provision_archives()
     accept_resources_without_effect()
+    parse_expressions_once()

@@ -13,6 +13,9 @@ from local.gaps.context import holding
 
 Json = dict[str, Any]
 
+invoked: ContextVar[str] = ContextVar("invoked")
+"""The ARN of the function that an event is for, with its alias."""
+
 
 def retry_event_deliveries() -> None:
     """EventBridge hands an event to a Lambda target as an asynchronous invocation: two retries, then the
@@ -25,8 +28,12 @@ def retry_event_deliveries() -> None:
         if not (function and config):
             eventbridge.logger.warning("EventBridge -> Lambda: no function %s", name)
             return
+        # what is asked for is often an alias, and how its failures are met is said of the alias
+        _, qualifier = lambda_svc._lambda_function_name_and_qualifier_from_arn(arn)
         record = lambda_svc._execution_record_for_config(function, config)
-        lambda_svc.invoke_async_with_retry(record, json.loads(payload))
+        record["event_invoke_config"] = lambda_svc._event_invoke_config(lambda_svc._functions[name], qualifier)
+        with holding(invoked, f"{lambda_svc._functions[name]['config']['FunctionArn']}:{qualifier or '$LATEST'}"):
+            lambda_svc.invoke_async_with_retry(record, json.loads(payload))
 
     eventbridge._dispatch_to_lambda = dispatch
 
@@ -54,8 +61,7 @@ def tell_why_invocations_failed() -> None:
     def route_async_failure(target_arn: str, function_name: str, event: Json, result: Json) -> None:
         target = parse_arn(target_arn)
         if target.service == "sqs":
-            function_arn = lambda_svc._functions[function_name]["config"]["FunctionArn"]
-            record = _failure_record(function_arn, event, result["body"], len(attempts.get([])))
+            record = _failure_record(invoked.get(function_name), event, result["body"], len(attempts.get([])))
             eventbridge._dispatch_to_sqs(target, json.dumps(record))
         else:
             send_elsewhere(target_arn, function_name, event, result)
@@ -80,7 +86,7 @@ def _failure_record(function_arn: str, event: Json, response: Json, attempts: in
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "requestContext": {
             "requestId": lambda_svc.new_uuid(),
-            "functionArn": f"{function_arn}:$LATEST",
+            "functionArn": function_arn,
             "condition": "RetriesExhausted",
             "approximateInvokeCount": attempts,
         },

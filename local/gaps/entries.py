@@ -1,14 +1,14 @@
 """What PutEvents makes of an entry."""
 
 import json
-import secrets
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
-from ministack.services import eventbridge, lambda_svc
+from ministack.services import eventbridge
 
 from local.gaps.context import holding
+from local.gaps.traces import cause
 
 Json = dict[str, Any]
 
@@ -18,7 +18,6 @@ def honour_time_and_trace_of_entries() -> None:
     (EventBridge API Reference, "PutEventsRequestEntry"). The emulator drops both.
     """
     put_all, dispatch = eventbridge._put_events, eventbridge._dispatch_event
-    fresh_trace_id = lambda_svc._xray_trace_id_for_invocation
     current: ContextVar[Json | None] = ContextVar("current", default=None)
 
     def put_events(data: Json, allow_aws_source: bool = False) -> Any:
@@ -27,7 +26,7 @@ def honour_time_and_trace_of_entries() -> None:
             return put_all(data, allow_aws_source)  # refuses them
         answers = []
         for entry in entries:
-            with holding(current, entry):
+            with holding(current, entry), holding(cause, entry.get("TraceHeader") or cause.get()):
                 status, headers, body = put_all({**data, "Entries": [entry]}, allow_aws_source)
                 answers.append(json.loads(body))
         together = {
@@ -42,19 +41,8 @@ def honour_time_and_trace_of_entries() -> None:
             event["Time"], view = _epoch_seconds(entry["Time"]), None
         dispatch(event, view)
 
-    def trace_id_for_invocation(config: Json, inbound: str | None = None) -> Any:
-        header = inbound or (current.get() or {}).get("TraceHeader")
-        return _continued(header) if header else fresh_trace_id(config)
-
     eventbridge._put_events = put_events
     eventbridge._dispatch_event = dispatch_event
-    lambda_svc._xray_trace_id_for_invocation = trace_id_for_invocation
-
-
-def _continued(header: str) -> str:
-    """The same trace, one segment on."""
-    trace = dict(part.split("=", 1) for part in header.split(";") if "=" in part)
-    return f"Root={trace['Root']};Parent={secrets.token_hex(8)};Sampled={trace.get('Sampled', '1')}"
 
 
 def _epoch_seconds(time: str | float) -> int:

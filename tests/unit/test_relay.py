@@ -1,5 +1,6 @@
 """relay publishes what a stream announces: each event once per write, in order, and never gives one up."""
 
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -156,6 +157,28 @@ def test_a_stream_of_many_goes_ten_at_a_time_each_in_its_own_trace(monkeypatch, 
     assert bridge.published == [names[:10], names[10:]]
     assert {(item["EventBusName"], item["TraceHeader"]) for call in bridge.calls for item in call} == {("bus", TRACE)}
     assert not waits
+
+
+def test_each_entry_goes_on_beneath_relays_own_segment_of_it(monkeypatch, waits):
+    # given
+    bridge = bus(monkeypatch)
+    begun, ended = [], []
+
+    @contextmanager
+    def handing_on(header, **annotations):
+        begun.append((header, annotations))
+        yield f"{header};beneath={len(begun)}"
+        ended.append((header, len(bridge.calls)))
+
+    monkeypatch.setattr(stream.telemetry, "handing_on", handing_on)
+
+    # when
+    stream.handler(records("A", "B"), LambdaContext())
+
+    # then
+    assert begun == [(TRACE, {"DetailType": "A"}), (TRACE, {"DetailType": "B"})]
+    assert [item["TraceHeader"] for item in bridge.calls[0]] == [f"{TRACE};beneath=1", f"{TRACE};beneath=2"]
+    assert ended == [(TRACE, 1), (TRACE, 1)], "it ends when the batch is published"
 
 
 def test_a_stream_that_announces_nothing_puts_nothing(monkeypatch, waits):
