@@ -96,7 +96,7 @@ class Api:
             raise invalid("body", f"not JSON: {error}") from None
 
     @staticmethod
-    def checked(name: str, value: str, kind: Any) -> Any:
+    def checked(name: str, value: str | None, kind: Any) -> Any:
         """A parameter of the path or the query, if it keeps the contract of `kind`. Raises Problem (400)."""
         try:
             return msgspec.convert(value, kind)

@@ -69,6 +69,7 @@ class Table(Generic[S]):
         """An item of this table, read."""
         if not item:
             return None
+        telemetry.goes_on_from(item.get("event", {}).get("M", {}).get("trace", {}).get("S"))
         return Stored(from_attributes(item, self._kind), int(item["revision"]["N"]))
 
     def read_many(self, keys: Iterable[str]) -> dict[str, S]:
@@ -83,7 +84,7 @@ class Table(Generic[S]):
 
     def page(
         self,
-        index: str,
+        index: str | None,
         limit: int,
         *,
         partition: tuple[str, str] | None = None,
@@ -91,12 +92,14 @@ class Table(Generic[S]):
         after: Attributes | None = None,
         descending: bool = False,
     ) -> tuple[list[S], bool]:
-        """Up to `limit` states of an index, and whether there are more.
+        """Up to `limit` states of an index, or of the table itself, and whether there are more.
 
-        `partition` is (attribute, value); without it the whole index is scanned, in no order. `between` is (sort key,
+        `partition` is (attribute, value); without it all of it is scanned, in no order. `between` is (sort key,
         from, to), both included. `after` is the key of the last one of the page before.
         """
-        request: Any = {"TableName": self.name, "IndexName": index, "Limit": limit}
+        request: Any = {"TableName": self.name, "Limit": limit}
+        if index:
+            request["IndexName"] = index
         if after:
             request["ExclusiveStartKey"] = after
         if partition is None:

@@ -1,0 +1,2 @@
+/** What this deployment of the page is told: {userPoolClientId, signInUrl, traceUrl, title}. */
+export const settings = await (await fetch("console/config.json")).json();
