@@ -10,6 +10,7 @@ from eventflow.store import Table
 from eventflow.subscriber import subscriber
 from eventflow.transition import Change, transition
 from orders import orders
+from orders.measures import Watched
 from orders.orders import Order
 
 ORDERS = Table(os.environ["ORDERS_TABLE"], "orderId", Order)
@@ -19,9 +20,11 @@ ORDERS = Table(os.environ["ORDERS_TABLE"], "orderId", Order)
 def handler(received: Received[PaymentSucceeded | InventoryReserved | StepFailed]) -> None:
     step = received.fact
 
+    @Watched
     def decide(order: Order | None) -> Change[Order] | None:
         if isinstance(step, StepFailed):
             return orders.step_failed(order, step, received.detail_type)
         return orders.step_done(order, step)
 
     transition(ORDERS, step.order_id, decide, cause=received)
+    decide.count_end()

@@ -17,6 +17,7 @@ from eventflow.prices import MixedCurrencies, Price, UnknownProduct, quote
 from eventflow.store import Table
 from eventflow.transition import Change, transition
 from orders import orders
+from orders.measures import Watched
 from orders.orders import KeyReused, Order, OrderRequest
 
 ORDERS = Table(os.environ["ORDERS_TABLE"], "orderId", Order)
@@ -94,10 +95,13 @@ def cancel(order_id: str) -> Response[str]:
     telemetry.follow(order_id)
     caller = api.caller
 
+    @Watched
     def decide(order: Order | None) -> Change[Order] | None:
         return orders.cancel(_visible_to(caller, order_id, order))
 
-    return api.answer(transition(ORDERS, order_id, decide))
+    answer = api.answer(transition(ORDERS, order_id, decide))
+    decide.count_end()
+    return answer
 
 
 def _visible_to(caller: Caller, order_id: str, order: Order | None) -> Order:

@@ -48,6 +48,11 @@ class Status(StrEnum):
     def is_off(self) -> bool:
         return self in (Status.PAYMENT_FAILED, Status.INVENTORY_FAILED, Status.CANCELLED)
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the saga has come to its end, though CONFIRMED may still be called off."""
+        return self is Status.CONFIRMED or self.is_off
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     order_id: OrderId

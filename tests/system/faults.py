@@ -52,13 +52,17 @@ def fault_between(shop: Shop, function: str, fault: Fault) -> Iterator[None]:
 
     lambdas, name = shop.cloud.client("lambda"), shop.resources[function]
     before = lambdas.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    deployed = lambdas.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
     proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     Thread(target=proxy.serve_forever, daemon=True).start()
     detour = {"AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{proxy.server_port}"}
     lambdas.update_function_configuration(FunctionName=name, Environment={"Variables": before | detour})
+    broken = lambdas.publish_version(FunctionName=name)["Version"]
+    lambdas.update_alias(FunctionName=name, Name="live", FunctionVersion=broken)
     try:
         yield
     finally:
+        lambdas.update_alias(FunctionName=name, Name="live", FunctionVersion=deployed)
         lambdas.update_function_configuration(FunctionName=name, Environment={"Variables": before})
         proxy.shutdown()
         proxy.server_close()

@@ -191,7 +191,8 @@ class Shop:
         """The JSON lines of a function's log that contain this text."""
         logs = self.cloud.client("logs")
         pages = logs.get_paginator("filter_log_events")
-        group = f"/aws/lambda/{self.resources[function]}"
+        configuration = self.cloud.client("lambda").get_function_configuration(FunctionName=self.resources[function])
+        group = configuration["LoggingConfig"]["LogGroup"]
         try:
             lines = [event["message"] for page in pages.paginate(logGroupName=group) for event in page["events"]]
         except logs.exceptions.ResourceNotFoundException:

@@ -1,0 +1,171 @@
+"""What whoever is on call relies on: logs that end, alarms that name a metric there is, a dashboard that shows all."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+
+from .sam_template import ALL_FUNCTIONS, FUNCTIONS, TEMPLATE, TIMELINE, attribute, resources, walk
+
+LOGS = resources("AWS::Logs::LogGroup") | resources("AWS::Logs::LogGroup", TIMELINE)
+ALARMS = resources("AWS::CloudWatch::Alarm")
+TIMELINE_ALARMS = resources("AWS::CloudWatch::Alarm", TIMELINE)
+
+EMITTED = {
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible": {"QueueName"}},
+    "AWS/Lambda": {"Errors": {"FunctionName"}, "IteratorAge": {"FunctionName"}, "Throttles": set()},
+    "AWS/ApiGateway": {"5XXError": {"ApiName", "Stage"}, "Latency": {"ApiName", "Stage"}},
+    "AWS/Events": {
+        "FailedInvocations": {"EventBusName", "RuleName"},
+        "InvocationsFailedToBeSentToDlq": {"EventBusName", "RuleName"},
+    },
+    "AWS/States": {
+        name: {"StateMachineArn"} for name in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled")
+    },
+    "EventFlow/Timeline": {"StuckSagas": {"Stack"}},  # put by statemachines/stuck_sagas.asl.json
+}
+"""The metrics that AWS's services emit, of those used here, with the dimensions that they bear.
+
+Lambda: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+API Gateway: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+EventBridge: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+Step Functions: https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+"""
+
+
+# Logs
+
+
+@pytest.mark.parametrize("function", ALL_FUNCTIONS)
+def test_a_function_has_a_log_group_of_its_own_which_ends(function):
+    # of its own, for `sam logs` would show one that several share as often as it has functions
+    (log,) = re.findall(r"^(\w+)Log$", ALL_FUNCTIONS[function]["LoggingConfig"]["LogGroup"]["Ref"])
+    assert f"{log}Function" == function
+    assert LOGS[f"{log}Log"]["RetentionInDays"] == {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "LogDays"]}
+
+
+def test_every_log_ends_in_every_stage():
+    for name, log in LOGS.items():
+        assert "RetentionInDays" in log, name
+    for template in (TEMPLATE, TIMELINE):
+        stages = template["Mappings"]["Stages"]
+        assert all(stage["LogDays"] > 0 for stage in stages.values())
+        assert stages.keys() == set(template["Parameters"]["Stage"]["AllowedValues"])
+
+
+def test_saved_queries_look_into_every_functions_log():
+    logs = [{"Ref": f"{function.removesuffix('Function')}Log"} for function in FUNCTIONS]
+    queries = resources("AWS::Logs::QueryDefinition")
+    assert len(queries) >= 3
+    for query in queries.values():
+        assert query["LogGroupNames"] == logs
+
+
+# Alarms
+
+
+def metrics_of(alarm: dict[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
+    """Namespace, name and dimensions of each metric that an alarm watches."""
+    if "MetricName" in alarm:
+        yield alarm["Namespace"], alarm["MetricName"], {it["Name"] for it in alarm.get("Dimensions", [])}
+    for metric in alarm.get("Metrics", []):
+        query = metric["Expression"]["Fn::Sub"]
+        found = re.fullmatch(r'SELECT SUM\((\w+)\) FROM SCHEMA\("([\w/]+)", ([\w, ]+)\) WHERE .+', query)
+        assert found, query
+        yield found[2], found[1], set(found[3].split(", "))
+
+
+@pytest.mark.parametrize("name", ALARMS | TIMELINE_ALARMS)
+def test_an_alarm_watches_a_metric_that_is_emitted_and_tells_somebody(name):
+    alarm = (ALARMS | TIMELINE_ALARMS)[name]
+    (watched,) = metrics_of(alarm)
+    namespace, metric, dimensions = watched
+    assert EMITTED[namespace][metric] == dimensions
+    given = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    telling = [{"Ref": "AlarmTopic"}] if name in ALARMS else given
+    assert alarm["AlarmActions"] == telling
+    assert alarm["AlarmDescription"].endswith(".")
+    # no traffic is no trouble, but for who must never be silent; one minute is enough, but for what is slow
+    silence = {"StuckSagas": "missing"}.get(metric, "notBreaching")
+    assert alarm["TreatMissingData"] == silence
+    assert alarm.get("InsufficientDataActions") == (telling if silence == "missing" else None)
+    assert alarm["EvaluationPeriods"] == (5 if metric == "Latency" else 1)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_functions_errors_raise_an_alarm_and_roll_its_deployment_back(function):
+    alarm = f"{function.removesuffix('Function')}Errors"
+    assert ALARMS[alarm]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": function}}]
+    assert FUNCTIONS[function]["DeploymentPreference"] == {"Alarms": [{"Ref": alarm}]}
+    # a change of configuration is a deployment, too
+    assert FUNCTIONS[function]["AutoPublishAliasAllProperties"] is True
+
+
+def test_the_dashboard_is_json_and_shows_every_alarm():
+    (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
+    body, names = dashboard["DashboardBody"]["Fn::Sub"]
+
+    filled = re.sub(r"\$\{[\w:]+\}", "x", body)
+    widgets = json.loads(filled)["widgets"]
+    assert widgets[0]["type"] == "alarm"
+    _, shown = names["Alarms"]["Fn::Join"]
+    assert sorted(map(str, shown)) == sorted(str(attribute(name)) for name in ALARMS)
+
+
+def test_the_dashboard_draws_metrics_that_are_emitted():
+    (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
+    body = re.sub(r"\$\{[\w:]+\}", "x", dashboard["DashboardBody"]["Fn::Sub"][0])
+    for widget in walk(json.loads(body)):
+        for row in widget.get("metrics", []):
+            if isinstance(row[0], str) and row[0].startswith("AWS/"):
+                dimensions = {it for it in row[2::2] if isinstance(it, str)}
+                known = EMITTED[row[0]] | {"Count": {"ApiName", "Stage"}, "ConcurrentExecutions": set()}
+                assert known[row[1]] == dimensions, row
+
+
+# Stages
+
+
+@pytest.mark.parametrize("name", [*resources("AWS::DynamoDB::Table"), "UserPool", "TimelineTable"])
+def test_prod_keeps_its_tables_and_users(name):
+    resource = (TEMPLATE["Resources"] | TIMELINE["Resources"])[name]
+    assert resource["UpdateReplacePolicy"] == "Retain"
+    protection = resource["Properties"].get("DeletionProtectionEnabled") or resource["Properties"]["DeletionProtection"]
+    assert protection["Fn::If"][0] == "IsProd"
+    assert protection["Fn::If"][1] in (True, "ACTIVE")
+
+
+def test_prod_alone_shifts_traffic_gradually():
+    preference = TEMPLATE["Globals"]["Function"]["DeploymentPreference"]
+    assert preference["Type"].startswith("Canary")
+    assert preference["Enabled"] == {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "Gradual"]}
+    stages = TEMPLATE["Mappings"]["Stages"]
+    assert {stage for stage, settings in stages.items() if settings["Gradual"]} == {"prod"}
+
+
+@pytest.mark.parametrize(("stage", "groups"), [("dev", 0), ("prod", len(FUNCTIONS))])
+def test_what_sam_makes_of_it_rolls_back_on_each_functions_own_alarm(monkeypatch, stage, groups):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    template = copy.deepcopy(TEMPLATE)
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code"
+    template["Resources"]["Dependencies"]["Properties"]["ContentUri"] = "s3://bucket/layer"
+    parameters = {name: it["Default"] for name, it in TEMPLATE["Parameters"].items()} | {"Stage": stage}
+
+    made = transform(template, parameters, NoManagedPolicies())["Resources"]
+
+    deployments = {name: it for name, it in made.items() if it["Type"] == "AWS::CodeDeploy::DeploymentGroup"}
+    assert len(deployments) == groups
+    for name, group in deployments.items():
+        alarm = f"{name.removesuffix('FunctionDeploymentGroup')}Errors"
+        assert group["Properties"]["AlarmConfiguration"]["Alarms"] == [{"Name": {"Ref": alarm}}]
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["Properties"]["AutoRollbackConfiguration"]["Events"]
+
+
+class NoManagedPolicies:
+    def load(self) -> dict[str, str]:
+        return {}
