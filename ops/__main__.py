@@ -1,18 +1,26 @@
-"""`python -m ops replay`: what needs nothing but the name of a stack and the ordinary AWS environment."""
+"""`python -m ops COMMAND`: what needs nothing but the name of a stack and the ordinary AWS environment."""
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from ops import OpsError
+from ops import OpsError, failed, logs, redrive
 from ops.moments import moment
 from ops.replay import Replay, follow, start
 from ops.stack import Stack, runs_here
+from ops.trace import documents, trace_header, traces_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 parser = argparse.ArgumentParser(
     prog="python -m ops",
@@ -31,15 +39,180 @@ replay_command = commands.add_parser(
 )
 replay_command.add_argument("--since", required=True, help="events from here on: 2h (ago; s, m, h, d) or ISO 8601")
 replay_command.add_argument("--until", default="", help="up to here, written alike (default: now)")
-replay_command.add_argument("--rule", default="", help="to this rule alone, by its logical id in the template or name")
+replay_command.add_argument(
+    "--rule",
+    default="",
+    help="to this rule alone, by its logical id in the template or its name; the timeline's has its stack's name",
+)
 replay_command.add_argument(
     "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
 )
 replay_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
 
 
+timeline_command = commands.add_parser(
+    "timeline",
+    help="draw what happened to an order",
+    description="Draw what happened to an order: a lane per source on a common time axis, then its events in order. "
+    "It reads the table of the timeline's stack, and needs PYTHONPATH=functions. `make timeline` sets that, and picks "
+    "the cloud as `make replay` does.",
+)
+timeline_command.add_argument("order", help="its id, or the correlation id of any other saga")
+timeline_command.add_argument(
+    "--stack-name",
+    default=f"{os.environ.get('STACK_NAME') or 'eventflow'}-timeline",
+    help="of the timeline (default: $STACK_NAME-timeline, or eventflow-timeline)",
+)
+timeline_command.add_argument("--width", type=int, help="in columns, 60 at least (default: the terminal's; else 80)")
+
+trace_command = commands.add_parser("trace", help="draw the trace of an order, from the API to the last consumer")
+trace_command.add_argument("order", help="the order's id")
+trace_command.add_argument(
+    "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
+)
+
+failed_command = commands.add_parser(
+    "failed",
+    help="list what is in the failed-events queues",
+    description="List what is in the failed-events queues of the stack and of its timeline: when it got there, which "
+    "event of which order, who failed on it, and why. It all stays there.",
+)
+failed_command.add_argument("--json", action="store_true", help="for machines")
+
+redrive_command = commands.add_parser(
+    "redrive",
+    help="send failed events again, to whoever failed on them",
+    description="Send what is in the failed-events queues again, each event to the function or the state machine that "
+    "failed on it and to nobody else, and remove what is then handled. It may be interrupted, run again, and run by "
+    "two at once. It ends with 1 if anything is still failing, or could not be sent.",
+)
+redrive_command.add_argument("--dry-run", action="store_true", help="only tell what would be sent to whom")
+redrive_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
+
+for command in (failed_command, redrive_command):
+    command.add_argument("--service", default="", help="of this service alone: payment, checkouts, timeline, ...")
+    command.add_argument("--order", default="", help="about this order alone, by its whole id")
+
+logs_command = commands.add_parser(
+    "logs",
+    help="one order's log, of all functions",
+    description="One order's log: what all functions of the stack and of its timeline logged about it, in the order of "
+    "time, with what Lambda and Python added.",
+)
+logs_command.add_argument("order", help="its whole id")
+logs_command.add_argument("--since", default="1h", help="from here on: 2h (ago; s, m, h, d) or ISO 8601 (default: 1h)")
+logs_command.add_argument("--follow", action="store_true", help="go on until interrupted")
+
+for command in (failed_command, redrive_command, logs_command):
+    command.add_argument(
+        "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
+    )
+
+
 def main() -> None:
     arguments = parser.parse_args()
+    run = {
+        "failed": _failed,
+        "redrive": _redrive,
+        "logs": _logs,
+        "replay": _replay,
+        "timeline": _timeline,
+        "trace": _trace,
+    }
+    run[arguments.command](arguments)
+
+
+def _failed(arguments: argparse.Namespace) -> None:
+    stacks, sqs = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
+    found = _look(arguments, stacks, sqs)
+    if arguments.json:
+        print(failed.as_json(found, failed.names_of(stacks)))
+    else:
+        failed.show(found, failed.names_of(stacks), Console(highlight=False))
+
+
+def _look(arguments: argparse.Namespace, stacks: list[Stack], sqs: SQSClient) -> list[failed.FailedEvent]:
+    queues, aside = failed.failed_queues(stacks, sqs, arguments.service), Console(stderr=True, highlight=False)
+    hidden = failed.held_by_others(queues, sqs)
+    with aside.status("Looking into the queues"):
+        found = failed.look(queues, sqs, arguments.order)
+    if hidden := hidden or (0 if found else failed.held_by_others(queues, sqs)):
+        aside.print(f"About {hidden} more are in someone else's hands: look again in two minutes.")
+    return found
+
+
+def _redrive(arguments: argparse.Namespace) -> None:
+    console = Console(highlight=False)
+    stacks, sqs = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
+    names = failed.names_of(stacks)
+    # once: what is sent again by a client that lost patience would be sent twice at once
+    config = Config(read_timeout=redrive.LONGEST_CALL_SECONDS, retries={"total_max_attempts": 1})
+    if runs_here(sqs):
+        config = config.merge(Config(inject_host_prefix=False))  # there is no sync-127.0.0.1
+    consumers = redrive.Consumers(
+        names, boto3.client("lambda", config=config), boto3.client("stepfunctions", config=config)
+    )
+    planned = _look(arguments, stacks, sqs)
+    if not planned:
+        console.print("Nothing has failed.")
+        return
+    if arguments.dry_run:
+        well = redrive.rehearse(planned, consumers, names, console)
+    else:
+        if not runs_here(sqs) and not arguments.yes:
+            failed.show(planned, names, console)
+            _confirm("nothing was sent")
+        well = redrive.redrive(planned, consumers, sqs, names, console)
+    if not well:
+        sys.exit(1)
+
+
+def _logs(arguments: argparse.Namespace) -> None:
+    if not arguments.order:
+        raise OpsError("which order? name it by its id: make logs ORDER=...")
+    console = Console(highlight=False)
+    since = moment("--since", arguments.since, datetime.now(UTC))
+    stacks = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation"))
+    groups = logs.groups_of(stacks, boto3.client("lambda"))
+    cloudwatch = boto3.client("logs", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
+
+    def read(since: datetime) -> list[logs.Line]:
+        return logs.lines_about(arguments.order, groups, cloudwatch, since)
+
+    if arguments.follow:
+        logs.follow(read, since, console)
+        return
+    with Console(stderr=True).status("Reading the logs"):
+        lines = read(since)
+    logs.show(lines, console)
+    if not lines:
+        raise OpsError(f"no log names {arguments.order!r} since {since:%Y-%m-%d %H:%M:%S} UTC; further back: SINCE=1d")
+
+
+def _timeline(arguments: argparse.Namespace) -> None:
+    if arguments.width is not None and arguments.width < 60:
+        raise OpsError(f"--width is 60 at least, not {arguments.width}")
+    # not above: a replay needs nothing of functions/
+    from ops.drawing import draw
+    from ops.timeline import timeline_of
+
+    stack = Stack.named(arguments.stack_name, boto3.client("cloudformation"))
+    timeline = timeline_of(arguments.order, stack, boto3.client("dynamodb"))
+    draw(timeline, Console(highlight=False, width=arguments.width))
+
+
+def _trace(arguments: argparse.Namespace) -> None:
+    cloudformation = boto3.client("cloudformation")
+    xray = boto3.client("xray", config=Config(retries={"mode": "standard"}))  # three attempts are enough to wait for
+    stack = Stack.named(arguments.stack_name, cloudformation)
+    header = trace_header(arguments.order, stack, boto3.client("dynamodb"))
+    elsewhere, console = cloudformation.meta.endpoint_url, Console(highlight=False)
+    for trace in traces_of(arguments.order, header, lambda trace_id: documents(trace_id, xray, elsewhere)):
+        for line in trace.drawn():
+            console.print(line, soft_wrap=True)
+
+
+def _replay(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False)
     now = datetime.now(UTC)
     replay = Replay(
@@ -55,18 +228,18 @@ def main() -> None:
     if not runs_here(events):
         console.print("On AWS it takes up to ten minutes until a new event is in the archive.")
         if not arguments.yes:
-            _confirm()
+            _confirm("nothing was replayed")
     follow(events, start(events, replay, target, now), console)
 
 
-def _confirm() -> None:
-    """Raises OpsError unless someone is there and says yes."""
+def _confirm(otherwise: str) -> None:
+    """Raises OpsError, which says `otherwise`, unless someone is there and says yes."""
     try:
         agreed = input("Go on? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         raise OpsError("nobody answers: run it with --yes (make: YES=1)") from None
     if not agreed:
-        raise OpsError("nothing was replayed")
+        raise OpsError(otherwise)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stack:
-    """`rules` are the names of its EventBridge rules, by logical id."""
+    """By logical id: `rules`, `tables` and `functions` are names, `queues` URLs, `state_machines` ARNs."""
 
     name: str
-    outputs: Mapping[str, str]
-    rules: Mapping[str, str]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
+    state_machines: Mapping[str, str] = field(default_factory=dict)
+    queues: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def named(cls, name: str, cloudformation: CloudFormationClient) -> Self:
@@ -38,22 +44,41 @@ class Stack:
             ) from None
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+
+        def names(kind: str) -> dict[str, str]:
+            return {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in resources if it["ResourceType"] == kind}
+
         return cls(
             name,
             {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])},
-            {
-                # the physical id of a rule on a bus of its own is <bus>|<name>
-                resource["LogicalResourceId"]: resource["PhysicalResourceId"].rpartition("|")[2]
-                for resource in resources
-                if resource["ResourceType"] == "AWS::Events::Rule"
-            },
+            {each["ParameterKey"]: each["ParameterValue"] for each in description.get("Parameters", [])},
+            # the physical id of a rule on a bus of its own is <bus>|<name>
+            {logical: physical.rpartition("|")[2] for logical, physical in names("AWS::Events::Rule").items()},
+            names("AWS::DynamoDB::Table"),
+            names("AWS::Lambda::Function"),
+            names("AWS::StepFunctions::StateMachine"),
+            names("AWS::SQS::Queue"),
         )
+
+    @classmethod
+    def with_add_on(cls, name: str, cloudformation: CloudFormationClient) -> list[Self]:
+        """The stack of this name and, where it is deployed, its timeline. Raises OpsError if there is no stack."""
+        stacks = [cls.named(name, cloudformation)]
+        with suppress(OpsError):
+            stacks.append(cls.named(f"{name}-timeline", cloudformation))
+        return stacks
 
     def output(self, name: str) -> str:
         """Raises OpsError if it has none of this name."""
         if name not in self.outputs:
             raise OpsError(f"stack {self.name} has no output {name}: is it EventFlow, and of this version?")
         return self.outputs[name]
+
+    def table(self, name: str) -> str:
+        """Raises OpsError if it has none of this logical id."""
+        if name not in self.tables:
+            raise OpsError(f"stack {self.name} has no table {name}: is it a timeline, and of this version?")
+        return self.tables[name]
 
 
 def runs_here(client: Any) -> bool:

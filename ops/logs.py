@@ -1,0 +1,202 @@
+"""One order's log: the lines of all functions that are about it, in the order of time."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ops.plain import plain
+from ops.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+LogEvent = Mapping[str, Any]
+"""As FilterLogEvents returns it: logStreamName, timestamp (ms), message."""
+
+POLL_SECONDS = 2.0
+
+LATE = timedelta(minutes=2)
+"""By how much CloudWatch may be late with a line."""
+
+AROUND_MS = 60_000
+"""How far from an invocation's known lines its others may be: no function runs longer."""
+
+PLATFORM = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |XRAY TraceId: ")
+SHOWN = ("detailType", "eventId", "causationId", "messageId")
+COLOURS = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A log group, and the function that writes it, by its name in the template."""
+
+    name: str
+    function: str
+
+
+@dataclass(frozen=True)
+class Line:
+    at: datetime
+    service: str
+    level: str
+    message: str
+    below: str = ""
+    """An exception, in lines of its own."""
+    about: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def groups_of(stacks: Iterable[Stack], lambdas: LambdaClient) -> list[Group]:
+    """Where each function of the stacks writes its log."""
+    functions = {physical: logical for stack in stacks for logical, physical in stack.functions.items()}
+
+    def group(function: str) -> Group:
+        configuration = lambdas.get_function_configuration(FunctionName=function)
+        name = configuration.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function}"
+        return Group(name, functions[function])
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(group, sorted(functions)))
+
+
+def lines_about(order: str, groups: Iterable[Group], logs: Any, since: datetime) -> list[Line]:
+    """All that was logged about an order since then, oldest first; `logs` is a CloudWatchLogs client."""
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda group: list(_lines(order, group, logs, since)), groups)
+    return sorted((line for lines in found for line in lines), key=lambda line: line.at)
+
+
+def _lines(order: str, group: Group, logs: Any, since: datetime) -> Iterator[Line]:
+    """What names the order; and what else its invocations wrote, which is how Python tells of an exception, and Lambda
+    of a timeout: without naming anything.
+    """
+    # a term, in quotes, finds lines that are no JSON too, and is what the emulator understands
+    request = {"startTime": int(since.timestamp() * 1000), "filterPattern": json.dumps(order)}
+    whole = re.compile(rf"(?<![\w-]){re.escape(order)}(?![\w-])")
+    naming = [event for event in _events(logs, group, request) if whole.search(event["message"])]
+    beside: list[LogEvent] = []
+    for (stream, request_id), times in _invocations(naming).items():
+        span = {"startTime": min(times) - AROUND_MS, "endTime": max(times) + AROUND_MS}
+        events = _events(logs, group, {"logStreamNames": [stream], **span})
+        beside += [event for event in _of_invocation(request_id, events) if _belongs(event["message"], order)]
+    alone = [event for event in naming if event not in beside]
+    return _read([*beside, *alone], group.function)
+
+
+def _events(logs: Any, group: Group, request: Mapping[str, Any]) -> Iterator[LogEvent]:
+    try:
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group.name, **request):
+            yield from page["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return  # the function has never run
+
+
+def _invocations(events: Iterable[LogEvent]) -> dict[tuple[str, str], list[int]]:
+    """When each said something, by log stream and request id."""
+    times: dict[tuple[str, str], list[int]] = {}
+    for event in events:
+        if request_id := _fields(event["message"]).get("function_request_id"):
+            times.setdefault((event["logStreamName"], request_id), []).append(event["timestamp"])
+    return times
+
+
+def _of_invocation(request_id: str, stream: Iterable[LogEvent]) -> Iterator[LogEvent]:
+    """What lies between its START and its END: a stream is of one sandbox, which does one thing at a time."""
+    inside = False
+    for event in stream:
+        if PLATFORM.match(event["message"]):
+            inside = event["message"].startswith("START") and request_id in event["message"]
+        elif inside:
+            yield event
+
+
+def _belongs(message: str, order: str) -> bool:
+    """A batch logs of several orders, and of none in particular."""
+    fields = _fields(message)
+    return bool(message.strip()) and "_aws" not in fields and fields.get("orderId", order) == order
+
+
+def _fields(message: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(message)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _read(events: Iterable[LogEvent], function: str) -> Iterator[Line]:
+    """Lines in a row that are no JSON are one: the emulator breaks a traceback into its lines."""
+    for (_, is_json), run in groupby(events, lambda event: (event["logStreamName"], bool(_fields(event["message"])))):
+        if is_json:
+            yield from (_logged(event, function) for event in run)
+        else:
+            first, *others = run
+            text = "\n".join(event["message"].rstrip() for event in (first, *others))
+            message, _, below = text.partition("\n")
+            level = "ERROR" if re.search(r"Traceback|Error|Exception|timed out", text) else ""
+            yield Line(_moment(first), function, level, message, below)
+
+
+def _logged(event: LogEvent, function: str) -> Line:
+    fields = _fields(event["message"])
+    message = fields.get("message", "")
+    return Line(
+        _moment(event),
+        str(fields.get("service", function)),
+        str(fields.get("level", "")),
+        message if isinstance(message, str) else json.dumps(message),
+        str(fields.get("exception") or ""),
+        {name: str(fields[name]) for name in SHOWN if fields.get(name)},
+    )
+
+
+def _moment(event: LogEvent) -> datetime:
+    """The line's own, where it has one: the emulator writes a log when the invocation has ended."""
+    try:
+        return datetime.strptime(_fields(event["message"])["timestamp"], "%Y-%m-%d %H:%M:%S,%f%z").astimezone(UTC)
+    except (KeyError, TypeError, ValueError):
+        return datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+
+
+# Showing
+
+
+def show(lines: Iterable[Line], console: Console) -> None:
+    for line in lines:
+        about = "  ".join(f"{name}={value}" for name, value in line.about.items())
+        head = Text(f"{line.at:%H:%M:%S}.{line.at.microsecond // 1000:03}  {plain(line.service):12}  ")
+        head.append(f"{plain(line.level):7}  ", COLOURS.get(line.level, ""))
+        head.append(plain(line.message)).append(f"  {plain(about)}" if about else "", "dim")
+        console.print(head, soft_wrap=True)
+        for below in line.below.splitlines():
+            console.print(Text(f"    {plain(below)}", "dim"), soft_wrap=True)
+
+
+def follow(
+    read: Callable[[datetime], list[Line]],
+    since: datetime,
+    console: Console,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Show each line once, as they come, until interrupted."""
+    seen: set[Line] = set()
+    try:
+        while True:
+            asked = datetime.now(UTC)
+            fresh = [line for line in read(since) if line not in seen]
+            seen.update(fresh)
+            show(fresh, console)
+            since = max(since, asked - LATE)
+            pause(POLL_SECONDS)
+    except KeyboardInterrupt:
+        return

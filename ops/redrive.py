@@ -1,0 +1,200 @@
+"""Sends failed events again to whoever failed on them, and to nobody else; what works then leaves its queue.
+
+An event is never published again: that would reach every rule. The consumer is called synchronously, so that how it
+went is known. That also means no on-failure destination: what fails again stays as the message that it is, and is not
+in the queue twice. Stopped anywhere, this loses nothing: what was handled and not yet removed is sent once more, and
+its consumer knows it. Of two people at once each takes what the other does not hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.text import Text
+
+from ops.failed import FailedEvent, Hand, called, heading, in_a_line, physical_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+LONGEST_CALL_SECONDS = 100
+"""For how long a consumer is waited for. Less than ops.failed.HOLD_SECONDS: nobody is handed the message meanwhile."""
+
+IN_PROGRESS = "IdempotencyAlreadyInProgressError"
+GONE = ("ResourceNotFoundException", "StateMachineDoesNotExist")
+
+
+class Outcome(StrEnum):
+    SENT = "sent"
+    FAILING = "still failing"
+    SKIPPED = "skipped"
+    ELSEWHERE = "in other hands"
+
+    @property
+    def is_well(self) -> bool:
+        return self in (Outcome.SENT, Outcome.ELSEWHERE)
+
+
+class StillFailing(Exception):
+    """The consumer did not handle it. The message says why."""
+
+
+class Unreachable(Exception):
+    """There is nobody to send it to. The message says why."""
+
+
+@dataclass
+class Consumers:
+    """Those of the stacks, by physical name, and how each is made to handle one event."""
+
+    known: Collection[str]
+    lambdas: LambdaClient
+    states: SFNClient
+    gave_up: set[str] = field(default_factory=set)
+    """Executions started here that failed."""
+
+    def address(self, failed: FailedEvent) -> str:
+        """The ARN to call. Raises Unreachable."""
+        if not failed.consumer:
+            raise Unreachable(failed.why)
+        name = physical_name(failed.consumer)
+        if name not in self.known:
+            raise Unreachable(f"{name} is not in the stack, or no longer")
+        if _service(failed.consumer) != "sqs":
+            return failed.consumer
+        readers = self.lambdas.list_event_source_mappings(EventSourceArn=failed.consumer)["EventSourceMappings"]
+        if not readers:
+            raise Unreachable(f"no function reads {name}")
+        return readers[0]["FunctionArn"]
+
+    def send(self, failed: FailedEvent) -> None:
+        """Returns once it is handled. Raises StillFailing, Unreachable."""
+        address = self.address(failed)
+        try:
+            if _service(failed.consumer) == "sqs":
+                self._invoke_with_batch(address, failed)
+            elif _service(address) == "states":
+                self._execute(address, failed)
+            else:
+                self._invoke(address, failed.event)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in GONE:
+                raise Unreachable(f"{address.split(':', 6)[-1]} is gone") from None
+            raise StillFailing(str(error)) from None
+        except BotoCoreError as error:
+            raise StillFailing(str(error)) from None
+
+    def _invoke(self, arn: str, payload: Mapping[str, Any]) -> Any:
+        answer = self.lambdas.invoke(FunctionName=arn, Payload=json.dumps(payload))
+        result = json.loads(answer["Payload"].read() or "null")
+        if not answer.get("FunctionError"):
+            return result
+        told = result if isinstance(result, dict) else {}
+        if told.get("errorType") == IN_PROGRESS:
+            raise StillFailing("someone is handling it, or was cut off while doing so: redrive it again in a minute")
+        raise StillFailing(f"{told.get('errorType', 'Unhandled')}: {told.get('errorMessage', '')}")
+
+    def _invoke_with_batch(self, arn: str, failed: FailedEvent) -> None:
+        """A batch of one, as Lambda makes it of a queue's message."""
+        record = {
+            "messageId": failed.message_id,
+            "receiptHandle": "redrive",
+            "body": json.dumps(failed.event),
+            "attributes": {"SentTimestamp": str(round(failed.failed_at.timestamp() * 1000))},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": failed.consumer,
+            "awsRegion": failed.consumer.split(":")[3],
+        }
+        answer = self._invoke(arn, {"Records": [record]})
+        if isinstance(answer, dict) and answer.get("batchItemFailures"):
+            raise StillFailing(f"{physical_name(arn)} refuses it: its log of message {failed.message_id} says why")
+
+    def _execute(self, arn: str, failed: FailedEvent) -> None:
+        execution = self.states.start_sync_execution(stateMachineArn=arn, input=json.dumps(failed.event))
+        if execution["status"] != "SUCCEEDED":
+            self.gave_up.add(execution["executionArn"])
+            error, cause = execution.get("error", execution["status"]), execution.get("cause", "")
+            raise StillFailing(f"{error}: {cause}")
+
+
+def _service(arn: str) -> str:
+    return arn.split(":")[2] if arn.count(":") > 5 or arn.startswith("arn:") else ""
+
+
+def redrive(
+    planned: Sequence[FailedEvent], consumers: Consumers, sqs: SQSClient, names: Mapping[str, str], console: Console
+) -> bool:
+    """Send what is planned, queue by queue, and tell of each how it went. Returns whether nothing is left behind."""
+    outcomes: Counter[Outcome] = Counter()
+    for queue in dict.fromkeys(failed.queue for failed in planned):
+        due = {failed.message_id: failed for failed in planned if failed.queue == queue}
+        with Hand(queue, sqs) as hand:
+            for failed, outcome, why in _redriven(hand, due, consumers):
+                outcomes[outcome] += 1
+                _tell(failed, outcome, why, names, console)
+    console.print(", ".join(f"{number} {outcome}" for outcome, number in outcomes.items()) + ".")
+    return all(outcome.is_well for outcome in outcomes)
+
+
+def _redriven(
+    hand: Hand, due: dict[str, FailedEvent], consumers: Consumers
+) -> Iterator[tuple[FailedEvent, Outcome, str]]:
+    echoes = 0
+    while (due or echoes) and (taken := hand.take(1)):
+        (failed,) = taken
+        if failed.attempt in consumers.gave_up:
+            # the state machine has itself put into the queue what it was just sent, and that is still there
+            hand.remove(failed.message_id)
+            echoes -= 1
+        elif due.pop(failed.message_id, None):
+            before = len(consumers.gave_up)
+            outcome, why = _sent(failed, hand, consumers)
+            echoes += len(consumers.gave_up) - before
+            yield failed, outcome, why
+    for failed in due.values():
+        yield failed, Outcome.ELSEWHERE, "someone else has it at this moment, or has dealt with it"
+
+
+def _sent(failed: FailedEvent, hand: Hand, consumers: Consumers) -> tuple[Outcome, str]:
+    try:
+        consumers.send(failed)
+    except StillFailing as error:
+        return Outcome.FAILING, str(error)
+    except Unreachable as error:
+        return Outcome.SKIPPED, str(error)
+    try:
+        hand.remove(failed.message_id)
+    except ClientError as error:
+        return Outcome.FAILING, f"it was handled, but is not removed: {error}"
+    return Outcome.SENT, ""
+
+
+def rehearse(planned: Sequence[FailedEvent], consumers: Consumers, names: Mapping[str, str], console: Console) -> bool:
+    """Tell what would be sent to whom. Returns whether all of it could be."""
+    well = True
+    for failed in planned:
+        try:
+            address = consumers.address(failed)
+            console.print(Text(f"would go to {called(address, names)}  {heading(failed)}"), soft_wrap=True)
+        except Unreachable as error:
+            well = False
+            _tell(failed, Outcome.SKIPPED, str(error), names, console)
+    console.print(f"{len(planned)} looked at, nothing sent.")
+    return well
+
+
+def _tell(failed: FailedEvent, outcome: Outcome, why: str, names: Mapping[str, str], console: Console) -> None:
+    to = f" to {called(failed.consumer, names)}" if outcome is Outcome.SENT else ""
+    console.print(Text(f"{outcome}{to}  {heading(failed)}"), soft_wrap=True)
+    if why:
+        console.print(Text(f"    {in_a_line(why)}"), soft_wrap=True)

@@ -1,0 +1,37 @@
+"""The commands of docs/runbook.md, as whoever is on call runs them."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from local.cloud import ROOT
+
+from .shop import Shop
+
+
+def start(shop: Shop, *command: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "ops", *command, "--stack-name", shop.stack.name],
+        cwd=ROOT,
+        env=shop.cloud.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(shop: Shop, *command: str, ends: int = 0) -> str:
+    """What a command says, once it has ended as it should."""
+    process = start(shop, *command)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == ends, out + err
+    return out
+
+
+def failed(shop: Shop, *options: str) -> list[dict[str, Any]]:
+    return list(json.loads(said(shop, "failed", "--json", *options)))
+
+
+def redrive(shop: Shop, *options: str, ends: int = 0) -> str:
+    return said(shop, "redrive", *options, ends=ends)

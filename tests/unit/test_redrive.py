@@ -1,0 +1,579 @@
+"""Failed events: what each kind of message says, whom it is for, and what becomes of it when it is sent again."""
+
+import io
+import json
+import re
+import sys
+from datetime import UTC, datetime
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from ops import OpsError, logs
+from ops import __main__ as command_line
+from ops.failed import FailedQueue, as_json, called, failed_queues, look, names_of, read, show
+from ops.logs import Group, Line, groups_of, lines_about
+from ops.redrive import Consumers, redrive, rehearse
+from ops.stack import Stack
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
+SQS = "arn:aws:sqs:eu-west-1:123456789012:"
+KEEPER = "arn:aws:states:eu-west-1:123456789012:stateMachine:Keeper-4D"
+URL = "https://sqs/123456789012/"
+STACKS = [
+    Stack(
+        "shop",
+        functions={"PaymentFunction": "shop-Payment-1A", "OrdersCheckoutsFunction": "shop-Checkouts-2B"},
+        queues={
+            "PaymentFailedEvents": URL + "shop-PaymentFailedEvents-3C",
+            "Checkouts": URL + "shop-Checkouts-5E",
+            "FailedCheckouts": URL + "shop-FailedCheckouts-6F",
+        },
+    ),
+    Stack("shop-timeline", state_machines={"Keeper": KEEPER}),
+]
+PAYMENT = FailedQueue("payment", URL + "shop-PaymentFailedEvents-3C")
+CHECKOUTS = FailedQueue("checkouts", URL + "shop-FailedCheckouts-6F", SQS + "shop-Checkouts-5E")
+NAMES = names_of(STACKS)
+EVENT = {
+    "id": "b-1",
+    "source": "eventflow.orders",
+    "detail-type": "OrderCreated",
+    "detail": {"orderId": "o-1", "metadata": {"eventId": "e-1", "correlationId": "o-1"}},
+}
+
+
+def record(event=EVENT, arn=f"{ARN}shop-Payment-1A:live", **more):
+    """What Lambda puts into the queue."""
+    return {
+        "version": "1.0",
+        "requestContext": {"requestId": "r-1", "functionArn": arn, "condition": "RetriesExhausted"},
+        "requestPayload": event,
+        "responsePayload": {"errorType": "KeyError", "errorMessage": "'quantity'"},
+        **more,
+    }
+
+
+def message(body, message_id="m-1", **attributes):
+    return {
+        "MessageId": message_id,
+        "ReceiptHandle": f"receipt of {message_id}",
+        "Body": body if isinstance(body, str) else json.dumps(body),
+        "Attributes": {"SentTimestamp": "1795176000000"},
+        "MessageAttributes": {name: {"DataType": "String", "StringValue": it} for name, it in attributes.items()},
+    }
+
+
+# What a message says
+
+
+def test_a_record_of_lambda_names_the_function_with_its_alias_and_the_exception():
+    failed = read(message(record()), PAYMENT)
+    assert failed.failed_at == datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert failed.consumer == f"{ARN}shop-Payment-1A:live"
+    assert failed.why == "KeyError: 'quantity'"
+    assert (failed.event, failed.detail_type, failed.order, failed.event_id) == (EVENT, "OrderCreated", "o-1", "e-1")
+
+
+@pytest.mark.parametrize("response", [None, {}, "cut off"])
+def test_a_record_without_an_exception_says_what_lambda_says(response):
+    assert read(message(record(responsePayload=response)), PAYMENT).why == "RetriesExhausted"
+
+
+def test_a_letter_that_eventbridge_could_not_deliver_names_its_target_and_its_own_reason():
+    letter = message(EVENT, TARGET_ARN=f"{ARN}shop-Payment-1A", ERROR_CODE="NO_PERMISSIONS", ERROR_MESSAGE="not yours")
+    failed = read(letter, PAYMENT)
+    assert (failed.consumer, failed.why) == (f"{ARN}shop-Payment-1A", "NO_PERMISSIONS: not yours")
+    assert failed.event == EVENT
+
+
+def test_a_copy_of_what_a_queue_handed_out_too_often_is_for_that_queue():
+    failed = read(message({**EVENT, "detail": {"checkoutId": "c-1"}}), CHECKOUTS)
+    assert (failed.consumer, failed.order) == (SQS + "shop-Checkouts-5E", "c-1")
+
+
+@pytest.mark.parametrize("body", ["garbage", "[]", "null", "{}", record(event="text"), record(arn=7), EVENT])
+def test_what_is_none_of_these_is_for_nobody(body):
+    failed = read(message(body), PAYMENT)
+    assert (failed.consumer, failed.event, failed.error) == ("", {}, "Unreadable")
+
+
+@pytest.mark.parametrize(
+    ("detail", "order"),
+    [
+        ({"orderId": "o-1"}, "o-1"),
+        ({"orderId": "o-1", "metadata": {"correlationId": "s-1"}}, "s-1"),
+        ({"checkoutId": "c-1"}, "c-1"),
+        ({"body": {"OrderId": "x-1"}}, "x-1"),
+        ({"productId": "mug"}, ""),
+        ({"orderId": 7, "metadata": "none", "body": []}, ""),
+        ("text", ""),
+        (None, ""),
+    ],
+)
+def test_an_event_of_any_shape_is_about_an_order_or_about_none(detail, order):
+    assert read(message(record({**EVENT, "detail": detail})), PAYMENT).order == order
+
+
+def test_a_shoppers_address_is_not_shown_even_where_the_exception_cites_it():
+    # given
+    shipping = {"email": "ada@example.com", "lines": ["12 St James's Square"]}
+    event = {**EVENT, "detail": {**EVENT["detail"], "shipping": shipping}}
+    cited = {"errorType": "E", "errorMessage": "'ada@example.com' of 12 St James's Square is no number"}
+    failed = read(message(record(event, responsePayload=cited)), PAYMENT)
+
+    # then
+    assert failed.reason == "'…' of … is no number"
+    assert "ada@" not in shown([failed]) + as_json([failed], NAMES)
+
+
+def shown(found):
+    said = io.StringIO()
+    show(found, NAMES, Console(file=said, width=200, highlight=False))
+    return said.getvalue()
+
+
+def test_it_is_shown_with_what_is_needed_to_go_on():
+    assert shown([read(message(record()), PAYMENT)]).splitlines() == [
+        "2026-11-20 12:00:00 UTC  payment: OrderCreated, order o-1",
+        "    PaymentFunction: KeyError: 'quantity'",
+        "    event e-1, message m-1",
+        "1 failed: payment 1",
+    ]
+
+
+def test_markup_and_control_characters_stay_what_they_are():
+    wild = {"errorType": "[red]E\x1b[2J", "errorMessage": "a\nb\x07" + "x" * 9_000}
+    event = {**EVENT, "detail-type": "[/]\u202e", "detail": {"orderId": "\x1b]0;o"}}
+    said = shown([read(message(record(event, responsePayload=wild)), PAYMENT)])
+    assert "payment: [/]�, order �]0;o\n    PaymentFunction: [red]E�[2J: a b�xxx" in said
+    assert all(character.isprintable() for character in said.replace("\n", ""))
+    assert max(map(len, said.splitlines())) < 500
+
+
+@pytest.mark.parametrize(
+    ("arn", "name"),
+    [
+        (f"{ARN}shop-Payment-1A:$LATEST", "PaymentFunction"),
+        (f"{ARN}shop-Payment-1A", "PaymentFunction"),
+        (KEEPER, "Keeper"),
+        (SQS + "shop-Checkouts-5E", "Checkouts"),
+        (f"{ARN}gone:live", "gone"),
+        ("", "nobody"),
+    ],
+)
+def test_a_consumer_is_called_what_its_template_calls_it(arn, name):
+    assert called(arn, NAMES) == name
+
+
+# Queues, in memory: what is taken is out of sight until it is given back
+
+
+class Queues:
+    """SQS. `held` are hidden; a queue hands out no more at once than it feels like."""
+
+    def __init__(self, **messages):
+        self.messages = {URL + name.replace("_", "-"): list(each) for name, each in messages.items()}
+        self.held = set()
+
+    def get_queue_attributes(self, QueueUrl, AttributeNames):
+        name = QueueUrl.rpartition("/")[2]
+        attributes = {"QueueArn": SQS + name}
+        if name == "shop-Checkouts-5E":
+            attributes["RedrivePolicy"] = json.dumps({"deadLetterTargetArn": SQS + "shop-FailedCheckouts-6F"})
+        return {"Attributes": attributes}
+
+    def receive_message(self, QueueUrl, MaxNumberOfMessages, **request):
+        assert request["WaitTimeSeconds"] > 0, "without waiting, SQS may say that a queue is empty which is not"
+        assert request["VisibilityTimeout"] > 15, "a consumer may still be at work"
+        there = [it for it in self.messages[QueueUrl] if it["ReceiptHandle"] not in self.held]
+        taken = there[: min(MaxNumberOfMessages, 3)]
+        self.held |= {it["ReceiptHandle"] for it in taken}
+        return {"Messages": taken} if taken else {}
+
+    def change_message_visibility_batch(self, QueueUrl, Entries):
+        assert 1 <= len(Entries) <= 10
+        assert {entry["VisibilityTimeout"] for entry in Entries} == {0}
+        self.held -= {entry["ReceiptHandle"] for entry in Entries}
+
+    def delete_message(self, QueueUrl, ReceiptHandle):
+        assert ReceiptHandle in self.held
+        self.messages[QueueUrl] = [it for it in self.messages[QueueUrl] if it["ReceiptHandle"] != ReceiptHandle]
+
+    def left(self, queue):
+        assert not self.held & {it["ReceiptHandle"] for it in self.messages[queue.url]}, "not given back"
+        return [it["MessageId"] for it in self.messages[queue.url]]
+
+
+def test_the_queues_are_those_named_so_and_those_that_take_what_another_gives_up():
+    assert failed_queues(STACKS, Queues()) == [CHECKOUTS, PAYMENT]
+    assert failed_queues(STACKS, Queues(), "payment") == [PAYMENT]
+    with pytest.raises(OpsError, match="no failed-events queue of Payment; there is: checkouts, payment"):
+        failed_queues(STACKS, Queues(), "Payment")
+
+
+def test_looking_finds_all_of_many_and_leaves_them():
+    sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(), f"m-{n}") for n in range(25)])
+    assert len(look([PAYMENT], sqs)) == 25
+    assert len(sqs.left(PAYMENT)) == 25
+    assert len(look([PAYMENT], sqs, "o-1")) == 25
+    assert look([PAYMENT], sqs, "o-2") == []
+
+
+# Sending again
+
+
+class Lambda:
+    """`fails` are the ids of events that the functions raise for."""
+
+    def __init__(self, fails=(), error="KeyError"):
+        self.fails, self.error, self.invoked = fails, error, []
+
+    def invoke(self, FunctionName, Payload):
+        self.invoked.append((FunctionName, json.loads(Payload)))
+        event = json.loads(Payload)
+        if "gone" in FunctionName:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "none"}}, "Invoke")
+        if "Records" in event:
+            (item,) = event["Records"]
+            bad = [{"itemIdentifier": item["messageId"]}] if json.loads(item["body"])["id"] in self.fails else []
+            return {"Payload": io.BytesIO(json.dumps({"batchItemFailures": bad}).encode())}
+        if event["id"] in self.fails:
+            told = json.dumps({"errorType": self.error, "errorMessage": "again"})
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(told.encode())}
+        return {"Payload": io.BytesIO(b"null")}
+
+    def list_event_source_mappings(self, EventSourceArn):
+        assert EventSourceArn == SQS + "shop-Checkouts-5E"
+        return {"EventSourceMappings": [{"FunctionArn": f"{ARN}shop-Checkouts-2B:live"}]}
+
+
+def of(event_id):
+    return {**EVENT, "id": event_id}
+
+
+def sent(sqs, queues, lambdas=None, states=None, send=redrive):
+    """What is said, and whether nothing is left."""
+    said = io.StringIO()
+    consumers = Consumers(NAMES, lambdas or Lambda(), states)
+    console = Console(file=said, width=200, highlight=False)
+    planned = look(queues, sqs)
+    if send is rehearse:
+        return rehearse(planned, consumers, NAMES, console), said.getvalue()
+    return redrive(planned, consumers, sqs, NAMES, console), said.getvalue()
+
+
+def three():
+    return Queues(shop_PaymentFailedEvents_3C=[message(record(of(f"b-{n}")), f"m-{n}") for n in range(3)])
+
+
+def test_each_goes_to_the_alias_that_failed_and_leaves_the_queue():
+    sqs, lambdas = three(), Lambda()
+    assert sent(sqs, [PAYMENT], lambdas) == (
+        True,
+        "sent to PaymentFunction  payment: OrderCreated, order o-1\n" * 3 + "3 sent.\n",
+    )
+    assert lambdas.invoked == [(f"{ARN}shop-Payment-1A:live", of(f"b-{n}")) for n in range(3)]
+    assert sqs.left(PAYMENT) == []
+
+
+def test_one_that_fails_again_stays_and_the_others_go():
+    sqs = three()
+    well, said = sent(sqs, [PAYMENT], Lambda(fails={"b-1"}))
+    assert not well
+    assert "still failing  payment: OrderCreated, order o-1\n    KeyError: again\n" in said
+    assert said.endswith("2 sent, 1 still failing.\n")
+    assert sqs.left(PAYMENT) == ["m-1"]
+
+
+def test_one_that_someone_is_handling_stays_and_says_when_to_come_back():
+    sqs = three()
+    _, said = sent(sqs, [PAYMENT], Lambda(fails={"b-1"}, error="IdempotencyAlreadyInProgressError"))
+    assert "redrive it again in a minute" in said
+    assert sqs.left(PAYMENT) == ["m-1"]
+
+
+def test_what_is_for_nobody_stays_and_the_others_go():
+    sqs = Queues(
+        shop_PaymentFailedEvents_3C=[
+            message("garbage", "m-1"),
+            message(record(arn=f"{ARN}other-stack"), "m-2"),
+            message(record(arn="shop-gone:live"), "m-3"),
+            message(record(), "m-4"),
+        ]
+    )
+    well, said = sent(sqs, [PAYMENT])
+    assert not well
+    assert "skipped  payment: a message\n    Unreadable" in said
+    assert "other-stack is not in the stack, or no longer" in said
+    assert said.endswith("3 skipped, 1 sent.\n")
+    assert sqs.left(PAYMENT) == ["m-1", "m-2", "m-3"]
+
+
+def test_a_function_that_the_stack_has_and_lambda_has_not_is_gone(monkeypatch):
+    monkeypatch.setitem(NAMES, "gone", "GoneFunction")
+    sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(arn=f"{ARN}gone:live"))])
+    assert "skipped  payment: OrderCreated, order o-1\n    gone:live is gone\n" in sent(sqs, [PAYMENT])[1]
+    assert sqs.left(PAYMENT) == ["m-1"]
+
+
+def test_a_checkout_goes_to_whoever_reads_the_queue_as_a_batch_of_one():
+    sqs = Queues(shop_FailedCheckouts_6F=[message(of("b-1"), "m-1"), message(of("b-2"), "m-2")])
+    lambdas = Lambda(fails={"b-2"})
+    well, said = sent(sqs, [CHECKOUTS], lambdas)
+    assert not well
+    assert said.endswith("1 sent, 1 still failing.\n")
+    assert sqs.left(CHECKOUTS) == ["m-2"]
+    (function, batch), _ = lambdas.invoked
+    (item,) = batch["Records"]
+    assert function == f"{ARN}shop-Checkouts-2B:live"
+    assert (json.loads(item["body"]), item["eventSource"], item["awsRegion"]) == (of("b-1"), "aws:sqs", "eu-west-1")
+
+
+class Keeper:
+    """A state machine that puts what it gives up on into the queue, as statemachines/order_timeline.asl.json does."""
+
+    def __init__(self, sqs, fails):
+        self.sqs, self.fails, self.executions = sqs, fails, 0
+
+    def start_sync_execution(self, **request):
+        assert request["stateMachineArn"] == KEEPER
+        self.executions += 1
+        execution = f"execution {self.executions}"
+        if json.loads(request["input"])["id"] not in self.fails:
+            return {"status": "SUCCEEDED", "executionArn": execution}
+        echo = record(json.loads(request["input"]), KEEPER)
+        echo["requestContext"]["requestId"] = execution
+        self.sqs.messages[PAYMENT.url].append(message(echo, f"echo of {execution}"))
+        return {"status": "FAILED", "executionArn": execution, "error": "Throttled", "cause": "busy"}
+
+
+def test_what_a_state_machine_gives_up_on_again_is_in_the_queue_once():
+    sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(of(f"b-{n}"), KEEPER), f"m-{n}") for n in range(3)])
+    keeper = Keeper(sqs, fails={"b-0", "b-2"})
+    for _ in range(2):
+        well, said = sent(sqs, [PAYMENT], states=keeper)
+        assert not well
+        assert "Throttled: busy" in said
+        assert sqs.left(PAYMENT) == ["m-0", "m-2"]
+    assert keeper.executions == 5
+
+
+def test_a_rehearsal_calls_nobody():
+    sqs, lambdas = three(), Lambda()
+    well, said = sent(sqs, [PAYMENT], lambdas, send=rehearse)
+    assert well
+    assert said.startswith("would go to PaymentFunction  payment: OrderCreated, order o-1\n")
+    assert lambdas.invoked == []
+    assert len(sqs.left(PAYMENT)) == 3
+
+
+class Interrupting(Lambda):
+    def invoke(self, FunctionName, Payload):
+        if json.loads(Payload)["id"] == "b-1":
+            raise KeyboardInterrupt
+        return super().invoke(FunctionName, Payload)
+
+
+def test_whoever_stops_it_loses_nothing():
+    sqs = three()
+    with pytest.raises(KeyboardInterrupt):
+        sent(sqs, [PAYMENT], Interrupting())
+    assert sqs.left(PAYMENT) == ["m-1", "m-2"]
+
+
+def test_what_someone_else_holds_is_left_to_them():
+    # given three that were seen, of which another takes one before it is sent
+    sqs, said = three(), io.StringIO()
+    planned = look([PAYMENT], sqs)
+    sqs.held.add("receipt of m-0")
+
+    # when
+    well = redrive(planned, Consumers(NAMES, Lambda(), None), sqs, NAMES, Console(file=said, width=200))
+
+    # then
+    assert well
+    assert said.getvalue().endswith("2 sent, 1 in other hands.\n")
+    assert [it["MessageId"] for it in sqs.messages[PAYMENT.url]] == ["m-0"]
+
+
+def test_what_comes_meanwhile_is_not_sent_unseen():
+    sqs = three()
+    planned = look([PAYMENT], sqs)
+    sqs.messages[PAYMENT.url].insert(0, message(record(of("b-9")), "m-9"))
+    assert redrive(planned, Consumers(NAMES, Lambda(), None), sqs, NAMES, Console(file=io.StringIO()))
+    assert sqs.left(PAYMENT) == ["m-9"]
+
+
+# The command line
+
+
+@pytest.fixture
+def on_aws(monkeypatch):
+    """`python -m ops redrive` with the given options, on AWS; the queue is what it returns."""
+    sqs, lambdas = three(), Lambda()
+    sqs.meta = boto3.client("sqs").meta
+    sqs.get_queue_attributes = lambda QueueUrl, AttributeNames: {
+        "Attributes": {"QueueArn": SQS + "x", "ApproximateNumberOfMessagesNotVisible": "0"}
+    }
+    clients = {"sqs": sqs, "lambda": lambdas}
+    monkeypatch.setattr(boto3, "client", lambda name, **_: clients.get(name))
+    payment = Stack("shop", functions=STACKS[0].functions, queues={"PaymentFailedEvents": PAYMENT.url})
+    monkeypatch.setattr(Stack, "with_add_on", lambda name, _: [payment])
+
+    def run(*options):
+        monkeypatch.setattr(sys, "argv", ["ops", "redrive", *options])
+        command_line.main()
+        return sqs.left(PAYMENT)
+
+    return run
+
+
+def test_on_aws_nothing_is_sent_unless_someone_agrees_to_what_is_shown(on_aws, monkeypatch, capsys):
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    with pytest.raises(OpsError, match="nothing was sent"):
+        on_aws()
+    assert "3 failed: payment 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "left"), [(["--yes"], "never asked", 0), ([], "y", 0), (["--dry-run"], "", 3)]
+)
+def test_on_aws_it_goes_on_when_it_may(on_aws, monkeypatch, options, answer, left):
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    assert len(on_aws(*options)) == left
+
+
+def test_it_ends_with_1_if_anything_is_left(on_aws, monkeypatch):
+    monkeypatch.setattr(Lambda, "invoke", Lambda(fails={"b-0"}).invoke)
+    with pytest.raises(SystemExit, match="1"):
+        on_aws("--yes")
+
+
+# One order's log
+
+
+class Logs:
+    """CloudWatch Logs with one function's log: pages of two, and a filter that finds a term wherever it stands."""
+
+    class exceptions:
+        class ResourceNotFoundException(Exception):
+            pass
+
+    def __init__(self, *events):
+        self.events = [{"logStreamName": stream, "timestamp": at, "message": text} for stream, at, text in events]
+
+    def get_paginator(self, operation):
+        assert operation == "filter_log_events"
+        return self
+
+    def paginate(self, logGroupName, startTime, endTime=10**15, logStreamNames=(), filterPattern='""'):
+        if logGroupName == "/aws/lambda/never-run":
+            raise self.exceptions.ResourceNotFoundException
+        term = json.loads(filterPattern)
+        found = [
+            it
+            for it in self.events
+            if startTime <= it["timestamp"] <= endTime
+            and (not logStreamNames or it["logStreamName"] in logStreamNames)
+            and term in it["message"]
+        ]
+        return [{"events": found[at : at + 2]} for at in range(0, len(found), 2)]
+
+
+def line(order, message="received", request="r-1", **more):
+    return json.dumps({"level": "INFO", "message": message, "service": "payment", "orderId": order,
+                       "function_request_id": request, **more})  # fmt: skip
+
+
+GROUP = Group("/aws/lambda/one", "PaymentFunction")
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def told(*events, order="o-1"):
+    found = lines_about(order, [GROUP, Group("/aws/lambda/never-run", "Never")], Logs(*events), EPOCH)
+    return [(it.message, it.below) for it in found]
+
+
+def test_an_orders_log_has_what_its_invocations_wrote_without_naming_it():
+    assert told(
+        ("s", 1, "START RequestId: r-0 Version: 1"),
+        ("s", 2, "[ERROR] Before: of another invocation"),
+        ("s", 3, "END RequestId: r-0"),
+        ("s", 4, "START RequestId: r-1 Version: 1"),
+        ("s", 5, line("o-1")),
+        ("s", 6, '{"_aws": {}, "Payments": [1.0]}'),
+        ("s", 7, "[ERROR] KeyError: 'quantity'"),
+        ("s", 8, "Traceback (most recent call last):"),
+        ("s", 9, "    raise"),
+        ("s", 10, "    raise"),
+        ("s", 11, "END RequestId: r-1"),
+        ("s", 12, "REPORT RequestId: r-1 Duration: 1 ms"),
+        ("t", 7, "[ERROR] Beside: of another sandbox"),
+    ) == [
+        ("received", ""),
+        ("[ERROR] KeyError: 'quantity'", "Traceback (most recent call last):\n    raise\n    raise"),
+    ]
+
+
+def test_of_a_batch_it_has_this_order_alone():
+    assert told(
+        ("s", 1, "START RequestId: r-1 Version: 1"),
+        ("s", 2, line("o-1")),
+        ("s", 3, line("o-2")),
+        ("s", 4, line("o-1", "not handled", exception="Traceback\n  KeyError")),
+        ("s", 5, "END RequestId: r-1"),
+    ) == [("received", ""), ("not handled", "Traceback\n  KeyError")]
+
+
+def test_an_id_within_another_is_another():
+    assert told(("s", 1, line("o-12")), ("s", 2, line("foo-1", request="xo-1"))) == []
+
+
+def test_lines_of_all_functions_come_in_the_order_of_time_their_own_where_they_have_one():
+    at = "2026-11-20 12:00:00,{}+0000"
+    assert told(
+        ("s", 9_000, line("o-1", "second", "r-1", timestamp=at.format("200"))),
+        ("t", 1_000, line("o-1", "first", "r-2", timestamp=at.format("100"))),
+        ("u", 5_000, "Task of o-1 timed out"),
+    ) == [("Task of o-1 timed out", ""), ("first", ""), ("second", "")]
+
+
+def test_a_line_is_shown_with_the_keys_that_matter_and_its_exception_below():
+    said = io.StringIO()
+    shown_line = Line(
+        datetime(2026, 11, 20, 12, 0, 0, 123_000, UTC),
+        "payment",
+        "ERROR",
+        "not [red]handled\x07",
+        "a\nb",
+        {"eventId": "e-1"},
+    )
+    logs.show([shown_line], Console(file=said, width=40))
+    assert said.getvalue() == "12:00:00.123  payment       ERROR    not [red]handled�  eventId=e-1\n    a\n    b\n"
+
+
+def test_following_shows_each_line_once():
+    said, pauses = io.StringIO(), []
+    one, two = (Line(EPOCH, "payment", "INFO", text) for text in ("one", "two"))
+
+    def pause(_):
+        pauses.append(1)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    logs.follow(lambda _: [one, two] if pauses else [one], EPOCH, Console(file=said), pause)
+    assert re.findall(r"one|two", said.getvalue()) == ["one", "two"]
+
+
+def test_a_function_logs_where_it_says_or_where_lambda_puts_it():
+    class Functions:
+        def get_function_configuration(self, FunctionName):
+            return {"LoggingConfig": {"LogGroup": "shop-PaymentLog"}} if FunctionName == "shop-Payment-1A" else {}
+
+    assert groups_of(STACKS, Functions()) == [
+        Group("/aws/lambda/shop-Checkouts-2B", "OrdersCheckoutsFunction"),
+        Group("shop-PaymentLog", "PaymentFunction"),
+    ]
