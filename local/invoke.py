@@ -21,23 +21,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from local.cloud import EMULATOR_PYTHON, REGION, Cloud, CloudError
-from local.stack import HOST, STACK_NAME
+from local.stack import HOST, STACK_NAME, TIMELINE_NAME, is_deployed
 
 Json = dict[str, Any]
 
 
-def invoke(cloud: Cloud, function: str, event_file: Path, stack_name: str = STACK_NAME) -> bool:
-    """Run `function` (its name in the template) on the event: its log goes to stderr, its answer to stdout.
+def invoke(cloud: Cloud, function: str, event_file: Path) -> bool:
+    """Run `function` (its name in a template) on the event: its log goes to stderr, its answer to stdout.
 
     Returns whether it answered rather than raised. Raises CloudError.
     """
     event = _read_event(event_file)
-    configuration = cloud.client("lambda").get_function_configuration(
-        FunctionName=_physical_name(cloud, stack_name, function)
-    )
+    configuration = cloud.client("lambda").get_function_configuration(FunctionName=physical_name(cloud, function))
     with TemporaryDirectory(dir=cloud.state) as folder:
         task, opt = _download(cloud, configuration, Path(folder))
         environment = _runtime_environment(cloud, configuration, task, opt)
@@ -58,17 +54,18 @@ def _read_event(path: Path) -> bytes:
     return content
 
 
-def _physical_name(cloud: Cloud, stack_name: str, function: str) -> str:
-    pages = cloud.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack_name)
-    try:
-        resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
-    except ClientError as error:
-        raise CloudError(f"stack {stack_name} cannot be read: {error} (`make up` deploys it)") from None
+def physical_name(cloud: Cloud, function: str) -> str:
     functions = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
-        for resource in resources
-        if resource["ResourceType"] == "AWS::Lambda::Function"
+        for stack_name in (STACK_NAME, TIMELINE_NAME)
+        if is_deployed(cloud, stack_name)
+        for resource in cloud.client("cloudformation")
+        .get_paginator("list_stack_resources")
+        .paginate(StackName=stack_name)
+        .search("StackResourceSummaries[?ResourceType==`AWS::Lambda::Function`]")
     }
+    if not functions:
+        raise CloudError("there is no function yet: `make up` deploys them")
     if function not in functions:
         raise CloudError(f"there is no function {function!r}; FUNCTION is one of: {', '.join(sorted(functions))}")
     return str(functions[function])
@@ -107,12 +104,12 @@ def _runtime_environment(cloud: Cloud, configuration: Json, task: Path, opt: Pat
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": cloud.endpoint,
-        **_credentials(cloud, configuration["Role"]),
+        **role_credentials(cloud, configuration["Role"]),
         **variables,
     }
 
 
-def _credentials(cloud: Cloud, role_arn: str) -> dict[str, str]:
+def role_credentials(cloud: Cloud, role_arn: str) -> dict[str, str]:
     """The function's own role, so that what its policies lack is denied here too."""
     session = cloud.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="make-invoke")["Credentials"]
     return {
@@ -125,10 +122,10 @@ def _credentials(cloud: Cloud, role_arn: str) -> dict[str, str]:
 @contextmanager
 def _runtime(handler: str, task: Path, environment: Mapping[str, str]) -> Iterator[int]:
     """The runtime, listening on the port that this yields."""
-    port = _free_port()
+    port = free_port()
     command = [str(_interface_emulator()), "--log-level", "error"]
     command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{_free_port()}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
     command += [str(EMULATOR_PYTHON), "-m", "awslambdaric", handler]
     process = subprocess.Popen(command, cwd=task, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     try:
@@ -148,7 +145,7 @@ def _interface_emulator() -> Path:
     return Path(package.submodule_search_locations[0]) / "local" / "rapid" / f"aws-lambda-rie-{HOST['Architecture']}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
