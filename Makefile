@@ -2,28 +2,39 @@
 
 # Variables for the command line only: what the shell happens to export as PORT is not meant for us.
 PORT     =
+TIMELINE = on
 FUNCTION = PaymentFunction
 EVENT    = events/payment/order-created.json
 SINCE    =
 UNTIL    =
 RULE     =
+ORDER    =
+SERVICE  =
+DRY_RUN  =
+FOLLOW   =
 YES      =
+UNPACK   =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
-CODE      = $(wildcard functions local ops tests examples benchmarks)
-TEMPLATES = $(wildcard template.yaml schemas/template.yaml examples/*/template.yaml)
+CODE      = $(wildcard functions local ops tests timeline examples benchmarks)
+TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yaml examples/*/template.yaml)
+
+# On the embedded cloud, unless the shell names an AWS account.
+THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then . .local/env; fi;
+OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 
 .DEFAULT_GOAL := help
-.PHONY: help up down invoke replay schemas test test-unit test-system lint format benchmark clean remember-python
+.PHONY: help up down invoke sam-local failed redrive logs replay timeline trace schemas test test-unit test-system lint \
+  format benchmark cost clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-up: $(VENVS) ## Run EventFlow whole on this machine [PORT=4566] [PYTHON=python3]
-	@$(LOCAL) up $(if $(PORT),--port $(PORT))
+up: $(VENVS) ## Run EventFlow whole on this machine [PORT=4566] [TIMELINE=off] [PYTHON=python3]
+	@$(LOCAL) up --timeline "$(TIMELINE)" $(if $(PORT),--port $(PORT))
 
 down: ## Stop it and leave nothing of it behind
 	@if [ -d .local ]; then $(LOCAL) down; else echo "EventFlow was not running."; fi
@@ -31,11 +42,30 @@ down: ## Stop it and leave nothing of it behind
 invoke: .venvs/dev/ready .venvs/emulator/ready ## Run one function on a sample event FUNCTION=PaymentFunction EVENT=events/payment/order-created.json
 	@$(LOCAL) invoke "$(FUNCTION)" "$(EVENT)"
 
-# The embedded cloud, unless the shell names an AWS account.
+sam-local: $(VENVS) ## Run samples through the real `sam local`, in containers [UNPACK=1 for Debian's Docker where none runs]
+	@$(LOCAL) sam-local $(if $(UNPACK),--unpack)
+
+failed: .venvs/dev/ready ## List what is in the failed-events queues [SERVICE=payment] [ORDER=...]; on AWS as for replay
+	@$(OPS) failed $(if $(SERVICE),--service "$(SERVICE)") $(if $(ORDER),--order "$(ORDER)") \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+redrive: .venvs/dev/ready ## Send it again to whoever failed on it [SERVICE=payment] [ORDER=...] [DRY_RUN=1] [YES=1]; on AWS as for replay
+	@$(OPS) redrive $(if $(SERVICE),--service "$(SERVICE)") $(if $(ORDER),--order "$(ORDER)") \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes)
+
+logs: .venvs/dev/ready ## Show one order's log, of all functions ORDER=... [SINCE=1h] [FOLLOW=1]; on AWS as for replay
+	@$(OPS) logs "$(ORDER)" $(if $(SINCE),--since "$(SINCE)") $(if $(FOLLOW),--follow) \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
 replay: .venvs/dev/ready ## Deliver archived events again SINCE=2h [UNTIL=...] [RULE=...] [YES=1]; on AWS if AWS_PROFILE or AWS_ACCESS_KEY_ID is set
-	@if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then . .local/env; fi; \
-	  $(DEV)/python -m ops replay --since "$(SINCE)" $(if $(UNTIL),--until "$(UNTIL)") $(if $(RULE),--rule "$(RULE)") \
+	@$(OPS) replay --since "$(SINCE)" $(if $(UNTIL),--until "$(UNTIL)") $(if $(RULE),--rule "$(RULE)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
+
+timeline: .venvs/dev/ready ## Draw what happened to an order ORDER=...; on AWS as for replay
+	@$(OPS) timeline "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)-timeline")
+
+trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...; on AWS as for replay
+	@$(OPS) trace "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
 
 schemas: .venvs/dev/ready ## Write schemas/ anew from the contracts
 	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
@@ -43,15 +73,15 @@ schemas: .venvs/dev/ready ## Write schemas/ anew from the contracts
 test: test-unit test-system ## Run all tests
 
 test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
-	@$(DEV)/python -m pytest tests/unit
+	@$(DEV)/python -m pytest -n auto tests/unit
 
 test-system: $(VENVS) ## Run the tests of the deployed stack, on an embedded cloud of their own
-	@$(DEV)/python -m pytest tests/system
+	@$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system
 
 lint: .venvs/dev/ready ## Check format, code, types and templates
 	@$(DEV)/ruff format --check $(CODE)
 	@$(DEV)/ruff check $(CODE)
-	@$(DEV)/mypy $(wildcard functions local ops)
+	@$(DEV)/mypy $(wildcard functions local ops timeline)
 	@$(DEV)/cfn-lint $(TEMPLATES)
 	@for template in $(TEMPLATES); do \
 	  SAM_CLI_TELEMETRY=0 $(DEV)/sam validate --lint --region us-east-1 --template-file "$$template" || exit; \
@@ -63,6 +93,9 @@ format: .venvs/dev/ready ## Format the code and mend what can be mended
 
 benchmark: .venvs/dev/ready ## Compare what importing each function costs with a bare boto3 handler
 	@$(DEV)/python benchmarks/imports.py
+
+cost: .venvs/dev/ready ## Reckon what the timeline costs per million events; on AWS as for replay
+	@$(THERE) $(DEV)/python benchmarks/timeline_cost.py
 
 clean: down ## Remove all that make made, the virtual environments too
 	@rm -rf .venvs .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -36,8 +36,8 @@ def sell(stack: Stack, people: People) -> None:
     operator.call("DELETE", "/basket")
 
 
-def run(stack: Stack, people: People, console: Console) -> None:
-    """Raises CloudError if an order does not end as planned."""
+def run(stack: Stack, people: People, console: Console) -> list[Order]:
+    """The orders, all of which have ended. Raises CloudError if one does not end as planned."""
     orders = orders_of([people.shopper, people.other_shopper], int(stack.parameters["PaymentFailureRate"]))
     with ThreadPoolExecutor(PLACED_AT_ONCE) as tills:
         placing = [tills.submit(_place, stack.api_url, order) for order in orders]
@@ -45,6 +45,7 @@ def run(stack: Stack, people: People, console: Console) -> None:
         for order_placed in placing:
             order_placed.result()
     _require_ends(orders)
+    return orders
 
 
 def _place(api_url: str, order: Order) -> None:

@@ -12,6 +12,7 @@ class Person:
     """`sub` is Cognito's id for the person, `token` an IdToken: the Authorization header, for an hour."""
 
     username: str
+    password: str
     sub: str
     token: str
 
@@ -51,7 +52,7 @@ def sign_in(cognito: Any, user_pool_id: str, client_id: str, username: str, grou
         AuthParameters={"USERNAME": username, "PASSWORD": password},
     )
     token = answer["AuthenticationResult"]["IdToken"]
-    return Person(username, _claims(token)["sub"], token)
+    return Person(username, password, _claims(token)["sub"], token)
 
 
 def _claims(token: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from local.cloud import REGION, ROOT, Cloud, CloudError
 
 STACK_NAME = "eventflow"
 TEMPLATE = ROOT / "template.yaml"
+TIMELINE_NAME = f"{STACK_NAME}-timeline"
+TIMELINE_TEMPLATE = ROOT / "timeline" / "template.yaml"
 
 # The emulator runs Lambdas on the interpreter and the processor that it runs on itself.
 HOST = {
@@ -26,12 +28,15 @@ HOST = {
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack. `api_url` is how this machine reaches its API, "" where it has none."""
+    """A deployed stack. Outputs that are URLs of its API are those by which this machine reaches it."""
 
     name: str
-    api_url: str
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
+
+    @property
+    def api_url(self) -> str:
+        return self.outputs["ApiUrl"]
 
     @property
     def user_pool_id(self) -> str:
@@ -46,8 +51,14 @@ class Stack:
         return self.outputs["EventBusName"]
 
 
+def attached_to(stack: Stack) -> dict[str, str]:
+    """The parameters of a timeline that listens to this stack's bus, for the users of its pool."""
+    return {**HOST, **{name: stack.outputs[name] for name in ("EventBusName", "UserPoolId", "AlarmTopicArn")}}
+
+
 def build_dir(cloud: Cloud, stack_name: str = STACK_NAME) -> Path:
-    return cloud.state / "build" / stack_name
+    # a folder of its own around it, in which sam keeps the build's state: two builds may run at once
+    return cloud.state / "build" / stack_name / "built"
 
 
 def build(
@@ -67,7 +78,7 @@ def build(
         *_overrides(parameters),
     ]
     makefiles_read = {"PYTHON_RUNTIME": HOST["PythonRuntime"], "ARCHITECTURE": HOST["Architecture"]}
-    _sam(cloud, arguments, makefiles_read)
+    _sam(cloud, stack_name, arguments, makefiles_read)
     return target / "template.yaml"
 
 
@@ -78,11 +89,12 @@ def deploy(
     parameters: Mapping[str, str] = HOST,
 ) -> Stack:
     """Create or update a stack from a built template. Raises CloudError."""
-    arguments = ["deploy", "--template-file", str(template), "--stack-name", stack_name]
+    # a prefix of its own: `sam delete` removes what it uploaded, and two stacks may be built of the same code
+    arguments = ["deploy", "--template-file", str(template), "--stack-name", stack_name, "--s3-prefix", stack_name]
     arguments += ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
     started = datetime.now(UTC)
     try:
-        _sam(cloud, [*arguments, *_overrides(parameters)])
+        _sam(cloud, stack_name, [*arguments, *_overrides(parameters)])
     except CloudError as error:
         raise CloudError(_first_failure(cloud, stack_name, started) or str(error)) from None
     return deployed(cloud, stack_name)
@@ -91,19 +103,29 @@ def deploy(
 def deployed(cloud: Cloud, stack_name: str = STACK_NAME) -> Stack:
     """The stack as it stands."""
     description = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
+    outputs = {each["OutputKey"]: _reachable(cloud, each["OutputValue"]) for each in description.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in description.get("Parameters", [])}
-    return Stack(stack_name, _reachable(cloud, outputs.get("ApiUrl", "")), outputs, parameters)
+    return Stack(stack_name, outputs, parameters)
+
+
+def is_deployed(cloud: Cloud, stack_name: str) -> bool:
+    try:
+        cloud.client("cloudformation").describe_stacks(StackName=stack_name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        return False
+    return True
 
 
 def delete(cloud: Cloud, stack_name: str) -> None:
     """Delete a stack and what it deployed. Raises CloudError."""
-    _sam(cloud, ["delete", "--stack-name", stack_name, "--region", REGION, "--no-prompts"])
+    _sam(cloud, stack_name, ["delete", "--stack-name", stack_name, "--region", REGION, "--no-prompts"])
 
 
-def _reachable(cloud: Cloud, api_url: str) -> str:
+def _reachable(cloud: Cloud, output: str) -> str:
     """The emulator serves https://<api>.execute-api... under a path of its own, which needs no DNS."""
-    return re.sub(r"^https://(\w+)\.execute-api\.[^/]+", rf"{cloud.endpoint}/_aws/execute-api/\1", api_url).rstrip("/")
+    return re.sub(r"^https://(\w+)\.execute-api\.[^/]+", rf"{cloud.endpoint}/_aws/execute-api/\1", output)
 
 
 def _overrides(parameters: Mapping[str, str]) -> list[str]:
@@ -111,9 +133,11 @@ def _overrides(parameters: Mapping[str, str]) -> list[str]:
     return ["--parameter-overrides", *pairs] if pairs else []
 
 
-def _sam(cloud: Cloud, arguments: list[str], extra_environment: Mapping[str, str] | None = None) -> None:
+def _sam(
+    cloud: Cloud, stack_name: str, arguments: list[str], extra_environment: Mapping[str, str] | None = None
+) -> None:
     command, *options = arguments
-    log = cloud.state / f"sam-{command}.log"
+    log = cloud.state / f"sam-{command}-{stack_name}.log"
     with log.open("w") as output:
         finished = subprocess.run(
             [

@@ -1,4 +1,7 @@
-"""One embedded cloud and one deployed stack for all system tests; each test has orders and products of its own."""
+"""One embedded cloud and one deployed stack for all system tests (two where two processors run them).
+
+Each test has orders and products of its own.
+"""
 
 import socket
 from collections.abc import Iterator
@@ -7,10 +10,11 @@ import pytest
 
 from local.cloud import Cloud
 from local.people import sign_in_everyone
-from local.stack import Stack, build, deploy
+from local.stack import TIMELINE_NAME, TIMELINE_TEMPLATE, Stack, attached_to, build, deploy
 
 from .ear import Ear
 from .shop import Shop
+from .timelines import Timelines
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +42,11 @@ def ear(cloud: Cloud, stack: Stack) -> Ear:
 def shop(cloud: Cloud, stack: Stack, ear: Ear) -> Shop:
     people = sign_in_everyone(cloud.client("cognito-idp"), stack.user_pool_id, stack.client_id)
     return Shop(cloud, stack, people, ear)
+
+
+@pytest.fixture(scope="session")
+def timeline(shop: Shop) -> Timelines:
+    """The add-on, deployed beside the shop."""
+    template = build(shop.cloud, TIMELINE_TEMPLATE, TIMELINE_NAME)
+    deploy(shop.cloud, template, TIMELINE_NAME, attached_to(shop.stack))
+    return Timelines.at(shop, TIMELINE_NAME)

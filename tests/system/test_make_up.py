@@ -77,6 +77,7 @@ cd() { :; }
 sam() {
   case "$*" in
     *--tail*) timeout 4 "$(type -P sam)" "$@" || [ $? = 124 ] ;;  # it follows until it is stopped
+    *timeline*--guided*) printf '%s\n' "$TIMELINE_ANSWERS" | command sam "$@" ;;
     *--guided*) printf '%s\n' "$ANSWERS" | command sam "$@" ;;
     *) command sam "$@" ;;
   esac
@@ -85,15 +86,19 @@ make() { case "$1" in test | lint) echo "make $1 is what runs this" ;; *) comman
 """
 """What the README's commands cannot be in a test: endless, asked questions of, or the test itself."""
 
-PARAMETERS = len(re.findall(r"^    Type: (?:String|Number)$", (ROOT / "template.yaml").read_text(), re.MULTILINE))
 
-ANSWERS = [
-    *("guided", ""),  # the stack, and the region as it is
-    *[""] * PARAMETERS,
-    *("n", "", ""),  # no confirmation; roles and rollback as proposed
-    *("", "", ""),  # save what was answered, where it proposes
-]
-"""To `sam deploy --guided`: a stack name of its own, and else what it proposes."""
+def answers(template: str, stack_name: str) -> str:
+    """To `sam deploy --guided`: a stack name of its own, and else what it proposes."""
+    parameters = re.findall(r"^    Type: (?:String|Number|CommaDelimitedList)$", (ROOT / template).read_text(), re.M)
+    region, roles_and_rollback, where_to_save = [""], ["", ""], ["", "", ""]
+    confirmation = ["n"]
+    return "\n".join([stack_name, *region, *[""] * len(parameters), *confirmation, *roles_and_rollback, *where_to_save])
+
+
+ANSWERS = {
+    "ANSWERS": answers("template.yaml", "guided"),
+    "TIMELINE_ANSWERS": answers("timeline/template.yaml", "guided-timeline"),
+}
 
 
 def commands_of_the_readme() -> str:
@@ -103,7 +108,7 @@ def commands_of_the_readme() -> str:
 
 def test_the_readme_does_what_it_says(running):
     # when its commands are run, one after the other; `make up` being the second, which updates what runs
-    finished = run(running, WRAPPERS + commands_of_the_readme(), seconds=300, ANSWERS="\n".join(ANSWERS))
+    finished = run(running, WRAPPERS + commands_of_the_readme(), seconds=360, **ANSWERS)
 
     # then each does
     assert finished.returncode == 0, (finished.stdout + finished.stderr)[-3000:]
@@ -115,6 +120,8 @@ def test_the_readme_does_what_it_says(running):
     assert "`$.detail.quantity`" in said  # why the broken event was not taken
     assert "Successfully created/updated stack - fraud-detection" in said
     assert "Successfully created/updated stack - guided" in said
+    assert "Successfully created/updated stack - guided-timeline" in said
+    assert re.search(r"^S-1\ndone: ParcelDelivered", said, re.MULTILINE)
 
 
 def test_make_up_leaves_what_a_shell_needs(running):
@@ -123,9 +130,35 @@ def test_make_up_leaves_what_a_shell_needs(running):
     for name in (
         *("API_URL", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
         *("STACK_NAME", "SHOPPER_TOKEN", "OTHER_SHOPPER_TOKEN", "OPERATOR_TOKEN", "DEMO_PRODUCT"),
+        *("AWS_ENDPOINT_URL_XRAY", "SHOPPER_EMAIL", "SHOPPER_PASSWORD", "OPERATOR_EMAIL", "OPERATOR_PASSWORD"),
     ):
         assert re.search(rf"^{name}=.+", variables, re.MULTILINE), f"{name} is not in .local/env"
     assert (running / ".local" / "env").stat().st_mode & 0o077 == 0
+
+
+def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
+    # given it is on: its console answers, and it tells of the demo's orders, here and over HTTP
+    newest = '"$TIMELINE_API_URL/timelines?limit=1" -H "Authorization: $OPERATOR_TOKEN"'
+    there = run(running, f'. .local/env && curl -sf "$CONSOLE_URL" && curl -sf {newest}')
+    assert there.returncode == 0, there.stderr
+    (order_id,) = re.findall(r'"items":\[\{"id":"([^"]+)"', there.stdout)
+    drawn = run(running, f"make timeline ORDER={order_id}")
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.startswith(f"{order_id}\n")
+    assert "OrderCreated" in drawn.stdout
+
+    # when
+    off = run(running, "make up TIMELINE=off")
+
+    # then it is no more, for a shell that knew it neither
+    assert off.returncode == 0, off.stderr
+    assert "Take the timeline away" in off.stdout
+    gone = run(
+        running, '. .local/env && echo "at <$CONSOLE_URL$TIMELINE_API_URL>"', CONSOLE_URL="x", TIMELINE_API_URL="x"
+    )
+    assert gone.stdout == "at <>\n"
+    (error,) = errors(run(running, f"make timeline ORDER={order_id}"))
+    assert error.startswith("error: there is no stack eventflow-timeline")
 
 
 def test_a_template_that_is_broken_later_does_not_take_down_what_runs(running):
@@ -175,6 +208,14 @@ def test_a_taken_port_is_one_clear_line_and_leaves_nothing(clone):
     (error,) = errors(finished)
     assert f"port {port} is not free" in error
     assert not (clone / ".local" / "emulator.pid").exists()
+
+
+def test_a_timeline_neither_on_nor_off_is_one_clear_line_and_starts_nothing(clone):
+    finished = run(clone, f"make up PORT={free_port()} TIMELINE=maybe")
+
+    assert finished.returncode != 0
+    assert errors(finished) == ["error: TIMELINE is on or off, not 'maybe'"]
+    assert not (clone / ".local").exists()
 
 
 def test_a_broken_template_is_one_clear_line_and_leaves_nothing_running(clone):

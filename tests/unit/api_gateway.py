@@ -14,6 +14,7 @@ SERVICES = {
     "/orders": "orders",
     "/inventory": "inventory",
     "/partner-orders": "intake",
+    "/timelines": "timeline",
 }
 OPERATOR = {"sub": "olga", "cognito:groups": "operators"}
 ADA = {"sub": "ada"}

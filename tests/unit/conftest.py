@@ -32,6 +32,13 @@ os.environ |= {
     "RESERVATIONS_TABLE": "ReservationsTable",
     "PARTNER_ORDERS_TABLE": "PartnerOrdersTable",
     "TOPIC_ARN": "",
+    "TIMELINE_TABLE": "TimelineTable",
+    "OUTCOMES": "OrderConfirmed,OrderCancelled,PartnerOrderReceived",
+    "COMPENSATIONS": "OrderConfirmed=OrderCancelled,PaymentSucceeded=PaymentRefunded",
+    "STUCK_AFTER_SECONDS": "900",
+    # of the console; Lambda gives the region
+    "USER_POOL_CLIENT_ID": "client",
+    "AWS_REGION": "us-east-1",
 }
 
 settings.register_profile("unit", deadline=None, derandomize=bool(os.environ.get("CI")))

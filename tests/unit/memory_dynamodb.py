@@ -1,4 +1,4 @@
-"""DynamoDB's client on the template's tables, in memory: what the services ask of it, and nothing else.
+"""DynamoDB's client on the templates' tables, in memory: what the services ask of it, and nothing else.
 
 Every request is checked against DynamoDB's own model, and refused as DynamoDB refuses it.
 """
@@ -17,9 +17,9 @@ from eventflow.store import dynamodb as client
 from eventflow.transition import Stored
 from relay.publish import announced
 
-from .sam_template import resources
+from .sam_template import TIMELINE, resources
 
-TABLES = resources("AWS::DynamoDB::Table")
+TABLES = resources("AWS::DynamoDB::Table") | resources("AWS::DynamoDB::Table", TIMELINE)
 
 
 def key_names(schema: list[dict[str, str]]) -> list[str]:
@@ -27,8 +27,8 @@ def key_names(schema: list[dict[str, str]]) -> list[str]:
     return [part["AttributeName"] for part in sorted(schema, key=lambda part: part["KeyType"])]
 
 
-KEYS = {name: key_names(table["KeySchema"])[0] for name, table in TABLES.items()}
-INDEXES = {
+KEYS = {name: key_names(table["KeySchema"]) for name, table in TABLES.items()}
+INDEXES = {(name, None): keys for name, keys in KEYS.items()} | {
     (name, index["IndexName"]): key_names(index["KeySchema"])
     for name, table in TABLES.items()
     for index in table.get("GlobalSecondaryIndexes", [])
@@ -50,6 +50,10 @@ class MemoryDynamoDB:
         """Operations, and the table or index each was on."""
 
     # What tests ask of it
+
+    def keeps(self, table: str, item: Attributes) -> None:
+        """A row that another writes than the services: a state machine."""
+        self.rows[table]["|".join(item[name]["S"] for name in KEYS[table])] = item
 
     def has(self, table: Table[Any], key: str, state: Any, revision: int = 1) -> None:
         self.rows[table.name][key] = table.put(state, revision, None)["Item"]
@@ -80,7 +84,7 @@ class MemoryDynamoDB:
     def get_item(self, **request: Any) -> dict[str, Any]:
         table = self._checked("GetItem", request)
         ((name, key),) = request["Key"].items()
-        assert (name, request["ConsistentRead"]) == (KEYS[request["TableName"]], True)
+        assert ([name], request["ConsistentRead"]) == (KEYS[request["TableName"]], True)
         found = table.get(self._key("GetItem", key["S"]))
         return {"Item": found} if found else {}
 
@@ -89,7 +93,8 @@ class MemoryDynamoDB:
         ((name, wanted),) = request["RequestItems"].items()
         assert wanted["ConsistentRead"]
         self.asked.append(f"BatchGetItem {name}")
-        keys = [self._key("BatchGetItem", key[KEYS[name]]["S"]) for key in wanted["Keys"]]
+        (key_name,) = KEYS[name]
+        keys = [self._key("BatchGetItem", key[key_name]["S"]) for key in wanted["Keys"]]
         if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
             raise refused("BatchGetItem", "ValidationException")
         return {
@@ -100,7 +105,8 @@ class MemoryDynamoDB:
     def put_item(self, **request: Any) -> dict[str, Any]:
         table = self._checked("PutItem", request)
         name, item = request["TableName"], request["Item"]
-        key = self._key("PutItem", item[KEYS[name]]["S"])
+        (key_name,) = KEYS[name]
+        key = self._key("PutItem", item[key_name]["S"])
         if self.meanwhile:
             self.meanwhile.pop(0)()
         there = table.get(key)
@@ -110,7 +116,7 @@ class MemoryDynamoDB:
             case "revision = :seen":
                 fulfilled = there is not None and there["revision"] == request["ExpressionAttributeValues"][":seen"]
             case condition:
-                assert condition == f"attribute_not_exists({KEYS[name]})"
+                assert condition == f"attribute_not_exists({key_name})"
                 fulfilled = there is None
         if not fulfilled:
             assert request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
@@ -123,7 +129,7 @@ class MemoryDynamoDB:
     def query(self, **request: Any) -> dict[str, Any]:
         self._checked("Query", request)
         names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
-        partition, sort = INDEXES[request["TableName"], request["IndexName"]]
+        partition, sort = INDEXES[request["TableName"], request.get("IndexName")]
         assert names.pop("#p") == partition
         value, first, last = values.pop(":p"), "", "\U0010ffff"
         match request["KeyConditionExpression"].removeprefix("#p = :p"):
@@ -160,7 +166,8 @@ class MemoryDynamoDB:
     @staticmethod
     def _keys(request: dict[str, Any]) -> list[str]:
         """What an item of an index is known by: the index's keys and the table's."""
-        return list(dict.fromkeys([*INDEXES[request["TableName"], request["IndexName"]], KEYS[request["TableName"]]]))
+        table = request["TableName"]
+        return list(dict.fromkeys([*INDEXES[table, request.get("IndexName")], *KEYS[table]]))
 
     def _indexed(self, request: dict[str, Any]) -> list[Attributes]:
         """The rows that are in an index: those that have its keys."""
@@ -176,7 +183,7 @@ class MemoryDynamoDB:
         order, keys = self._order(request), self._keys(request)
         if after := request.get("ExclusiveStartKey"):
             if after.keys() != set(keys):
-                raise refused(request["IndexName"], "ValidationException")
+                raise refused("Query", "ValidationException")
             backwards = not request.get("ScanIndexForward", True)
             found = [row for row in found if (order(row) < order(after) if backwards else order(row) > order(after))]
         page = found[: request["Limit"]]

@@ -22,6 +22,8 @@ def _takes(rule: Any, value: Any) -> bool:
             return bool(value == rule)
         case {"exists": bool(wanted), **others} if not others:
             return (value is not ABSENT) == wanted
+        case {"prefix": str(start), **others} if not others:
+            return isinstance(value, str) and value.startswith(start)
         case {"suffix": str(end), **others} if not others:
             return isinstance(value, str) and value.endswith(end)
         case {"anything-but": str(refused), **others} if not others:

@@ -13,8 +13,26 @@ import pytest
 
 from eventflow.subscriber import REMEMBERED_SECONDS
 
+from .console import SOURCES as CONSOLE
+from .console import console
 from .patterns import matches
-from .sam_template import FUNCTIONS, ROOT, TEMPLATE, attribute, environment, resources, service_of, triggers, walk
+from .sam_template import (
+    ALL_FUNCTIONS,
+    FUNCTIONS,
+    ROOT,
+    STATE_MACHINES,
+    TEMPLATE,
+    TIMELINE,
+    TIMELINE_FUNCTIONS,
+    attribute,
+    definition,
+    environment,
+    kept_events,
+    resources,
+    service_of,
+    triggers,
+    walk,
+)
 
 SOURCES = ROOT / "functions"
 PACKAGES = sorted(init.parent.name for init in SOURCES.glob("*/__init__.py"))
@@ -53,7 +71,7 @@ def test_a_service_imports_the_kernel_and_itself_and_the_kernel_no_service(packa
 
 DECISIONS = [
     *("catalog.products", "basket.baskets", "orders.orders", "payment.payments", "payment.gateway"),
-    *("inventory.stock", "notification.messages", "intake.partner_orders", "eventflow.prices"),
+    *("inventory.stock", "notification.messages", "intake.partner_orders", "eventflow.prices", "timeline.sagas"),
 ]
 
 
@@ -102,7 +120,7 @@ def test_only_relay_puts_events():
 )
 def test_what_is_built_by_default_is_what_is_deployed_by_default(makefile, variable, parameter):
     (default,) = re.findall(rf"^{variable} \?= (\S+)$", (ROOT / makefile).read_text(), re.MULTILINE)
-    assert default == TEMPLATE["Parameters"][parameter]["Default"]
+    assert [it["Parameters"][parameter]["Default"] for it in (TEMPLATE, TIMELINE)] == [default] * 2
 
 
 # The template
@@ -125,20 +143,32 @@ FED_BY_STREAMS = {
 }
 
 
-def alarms_on(queue: str) -> list[dict[str, Any]]:
+def alarms_on(queue: str, template: dict[str, Any] = TEMPLATE) -> list[dict[str, Any]]:
     on_queue = {"Name": "QueueName", "Value": attribute(queue, "QueueName")}
-    return [alarm for alarm in resources("AWS::CloudWatch::Alarm").values() if on_queue in alarm["Dimensions"]]
+    return [
+        alarm
+        for alarm in resources("AWS::CloudWatch::Alarm", template).values()
+        if on_queue in alarm.get("Dimensions", [])
+    ]
 
 
 def assert_one_message_is_enough_for(alarm: dict[str, Any]) -> None:
     assert (alarm["MetricName"], alarm["Statistic"]) == ("ApproximateNumberOfMessagesVisible", "Maximum")
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
-    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert alarm["AlarmActions"] in ([{"Ref": "AlarmTopic"}], IF_THERE_IS_A_TOPIC)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+IF_THERE_IS_A_TOPIC = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+
+
+def settings_of(function: str) -> dict[str, Any]:
+    template = TEMPLATE if function in FUNCTIONS else TIMELINE
+    return {**template["Globals"]["Function"], **ALL_FUNCTIONS[function]}
+
+
+@pytest.mark.parametrize("function", [name for name in ALL_FUNCTIONS if name != "ConsoleFunction"])
 def test_a_function_is_traced_and_its_handler_exists(function):
-    settings = {**TEMPLATE["Globals"]["Function"], **FUNCTIONS[function]}
+    settings = settings_of(function)
     assert settings["Tracing"] == "Active"
     module, _, name = settings["Handler"].rpartition(".")
     assert callable(getattr(importlib.import_module(module), name))
@@ -157,10 +187,10 @@ def read_from_environment(module: str) -> set[str]:
     return set(re.findall(r'environ\["(\w+)"\]', source)).union(*map(read_from_environment, ours))
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", [name for name in ALL_FUNCTIONS if name != "ConsoleFunction"])
 def test_a_function_is_given_the_environment_that_it_reads_and_nothing_else(function):
     given = environment(function).keys() - {"POWERTOOLS_SERVICE_NAME"}
-    assert given == read_from_environment(FUNCTIONS[function]["Handler"].rpartition(".")[0])
+    assert given == read_from_environment(ALL_FUNCTIONS[function]["Handler"].rpartition(".")[0])
 
 
 @pytest.mark.parametrize("function", CONSUMERS)
@@ -200,7 +230,7 @@ def test_relay_gives_no_event_up_and_can_tell_what_a_write_announced():
     streaming = {name for name, table in tables.items() if "StreamSpecification" in table}
     assert {mapping["EventSourceArn"]["Fn::GetAtt"][0] for mapping in FED_BY_STREAMS.values()} == streaming
     for mapping in FED_BY_STREAMS.values():
-        assert mapping["FunctionName"] == attribute("RelayFunction")
+        assert mapping["FunctionName"] == {"Ref": "RelayFunction.Alias"}
         assert mapping["StartingPosition"] == "TRIM_HORIZON"
         assert mapping["BisectBatchOnFunctionError"] is True
         assert not {"MaximumRetryAttempts", "MaximumRecordAgeInSeconds"} & mapping.keys()
@@ -212,7 +242,7 @@ def test_relay_gives_no_event_up_and_can_tell_what_a_write_announced():
 
 
 def timeout_of(function: str) -> int:
-    return int({**TEMPLATE["Globals"]["Function"], **FUNCTIONS[function]}["Timeout"])
+    return int(settings_of(function)["Timeout"])
 
 
 FED_BY_QUEUES = {
@@ -227,7 +257,7 @@ RULES = resources("AWS::Events::Rule")
 def test_a_queue_that_feeds_a_function_gives_each_message_five_tries_and_none_up_in_silence(name):
     mapping = FED_BY_QUEUES[name]
     queues, feeding = resources("AWS::SQS::Queue"), mapping["EventSourceArn"]["Fn::GetAtt"][0]
-    function = mapping["FunctionName"]["Fn::GetAtt"][0]
+    function = mapping["FunctionName"]["Ref"].removesuffix(".Alias")
 
     # one that cannot be handled comes again, and the others of its batch do not
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -423,3 +453,116 @@ def test_nobody_is_allowed_everything_and_nobody_everywhere():
     for name, function in FUNCTIONS.items():
         managed = [policy for policy in as_list(function.get("Policies", [])) if isinstance(policy, str)]
         assert not managed, f"{name} has AWS's own, wider policies {managed}"
+
+
+# The add-on
+
+
+def test_the_console_is_traced_and_public_and_so_may_do_nothing_and_knows_nothing():
+    settings = settings_of("ConsoleFunction")
+    assert settings["Tracing"] == "Active"
+    assert callable(console().handler)
+    assert not {"Policies", "Role", "Layers"} & settings.keys()
+
+    # it is given what it reads, beside what Lambda itself gives
+    read = set(re.findall(r'environ(?:\["|\.get\(")(\w+)"', (CONSOLE / "serve.py").read_text()))
+    by_lambda = {name for name in read if name.startswith("AWS_")}
+    assert environment("ConsoleFunction").keys() == read - by_lambda
+    # and its packages are those that Python has
+    named = {name.partition(".")[0] for name in imports(CONSOLE / "serve.py")}
+    assert named <= sys.stdlib_module_names
+
+
+def test_nothing_of_the_add_on_but_the_console_can_be_asked_for_without_signing_in():
+    auth = resources("AWS::Serverless::Api", TIMELINE)["Api"]["Auth"]
+    assert auth["DefaultAuthorizer"] == "Users"
+    open_to_anyone = {
+        (route["Method"], route["Path"], route["Auth"]["Authorizer"])
+        for function in TIMELINE_FUNCTIONS
+        for route in triggers(function, "Api").values()
+        if "Auth" in route
+    }
+    assert open_to_anyone == {("GET", "/console", "NONE"), ("GET", "/console/{file}", "NONE")}
+
+
+def test_what_the_add_on_cannot_keep_ends_in_its_queue_which_raises_an_alarm():
+    # what could not be delivered goes where the state machine sends what it gives up on
+    (queue,) = resources("AWS::SQS::Queue", TIMELINE)
+    for machine in STATE_MACHINES.values():
+        for rule in machine["Events"].values():
+            assert rule["Properties"]["DeadLetterConfig"] == {"Arn": attribute(queue)}
+    assert STATE_MACHINES["Keeper"]["DefinitionSubstitutions"]["FailedEvents"] == {"Ref": queue}
+
+    # it lets in the rules of the add-on, and nobody else
+    (policy,) = resources("AWS::SQS::QueuePolicy", TIMELINE).values()
+    rules = [attribute(f"{name}{rule}") for name, machine in STATE_MACHINES.items() for rule in machine["Events"]]
+    assert policy["Queues"] == [{"Ref": queue}]
+    assert list(statements(policy)) == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": attribute(queue),
+            "Condition": {"ArnEquals": {"aws:SourceArn": rules}},
+        }
+    ]
+
+    # it keeps what it got, encrypted, for as long as a queue can, and one message is enough to be told
+    settings = resources("AWS::SQS::Queue", TIMELINE)[queue]
+    assert settings == {"SqsManagedSseEnabled": True, "MessageRetentionPeriod": 14 * 24 * 60 * 60}
+    (alarm,) = alarms_on(queue, TIMELINE)
+    assert_one_message_is_enough_for(alarm)
+
+
+def test_the_add_on_hears_everything_of_eventflow_and_of_its_partner_and_nothing_of_aws():
+    rule = STATE_MACHINES["Keeper"]["Events"]["AllEvents"]["Properties"]
+    assert rule["EventBusName"] == {"Ref": "EventBusName"}
+    assert rule["RuleName"] == {"Ref": "AWS::StackName"}
+    heard = {source for source in ("eventflow.orders", "microservice_x", "aws.events", "") if _hears(source)}
+    assert heard == {"eventflow.orders", "microservice_x"}
+
+
+def _hears(source: str) -> bool:
+    return matches(kept_events(), {"source": source, "detail-type": "Anything", "detail": {}})
+
+
+def test_a_stuck_saga_raises_an_alarm_on_the_very_metric_that_the_watch_puts():
+    alarm = resources("AWS::CloudWatch::Alarm", TIMELINE)["StuckSagasAlarm"]
+    (put,) = (it["Arguments"] for it in definition("Watch")["States"].values() if "Namespace" in it["Arguments"])
+    (metric,) = put["MetricData"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (put["Namespace"], metric["MetricName"])
+    # the state machine is told the stack's name
+    assert metric["Dimensions"] == [{"Name": "Stack", "Value": "${Stack}"}]
+    assert STATE_MACHINES["Watch"]["DefinitionSubstitutions"]["Stack"] == {"Ref": "AWS::StackName"}
+    assert alarm["Dimensions"] == [{"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}]
+
+    assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == ("Maximum", 60, 1)
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    # a watch that is silent is no good sign either
+    assert alarm["TreatMissingData"] == "missing"
+    assert alarm["AlarmActions"] == alarm["InsufficientDataActions"] == IF_THERE_IS_A_TOPIC
+    assert STATE_MACHINES["Watch"]["Events"]["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
+
+
+def test_the_timelines_are_encrypted_can_be_restored_and_go_when_they_are_old():
+    (table,) = resources("AWS::DynamoDB::Table", TIMELINE).values()
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+
+
+def test_nobody_of_the_add_on_is_allowed_everywhere_but_where_an_action_knows_no_resources():
+    everywhere = {}
+    for statement in statements(TIMELINE["Resources"]):
+        actions = as_list(statement["Action"])
+        assert statement["Effect"] == "Allow"
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
+        assert "*" not in str([actions, statement.get("Principal")]), statement
+        assert not [action for action in actions if action.startswith("events:")], "it puts nothing on any bus"
+        if "*" in str(statement["Resource"]):
+            everywhere[actions[0].partition(":")[0]] = statement
+    assert everywhere.keys() == {"logs", "cloudwatch"}
+    assert everywhere["cloudwatch"]["Action"] == "cloudwatch:PutMetricData"
+    assert everywhere["cloudwatch"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "EventFlow/Timeline"}}
+    delivery = r"logs:(\w+LogDeliver(y|ies)|(Put|Describe)ResourcePolic(y|ies)|DescribeLogGroups)"
+    assert all(re.fullmatch(delivery, action) for action in everywhere["logs"]["Action"])

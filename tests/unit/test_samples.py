@@ -20,14 +20,27 @@ import orders.checkouts
 import orders.http
 import payment.consumer
 from eventflow import price_list
+from eventflow.attributes import to_attributes
 from eventflow.contracts import Fact, read_event
 from orders.orders import order_id_for
 from relay.publish import announced
+from timeline import sagas
 
 from .bus import PUBLISHED, delivered
+from .console import console
 from .lambda_context import LambdaContext
 from .patterns import matches
-from .sam_template import FUNCTIONS, ROOT, attribute, resources, service_of, triggers
+from .sam_template import (
+    ALL_FUNCTIONS,
+    FUNCTIONS,
+    ROOT,
+    STATE_MACHINES,
+    attribute,
+    kept_events,
+    resources,
+    service_of,
+    triggers,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
 
@@ -61,6 +74,8 @@ class Trigger:
                 return asked == (self.properties["Method"], self.properties["Path"])
             case "EventBridgeRule":
                 return matches(self.properties["Pattern"], sample)
+            case "Kept":
+                return matches(kept_events(), sample)
             case "Stream":
                 table = self.properties["EventSourceArn"]["Fn::GetAtt"][0]
                 filters = [json.loads(it["Pattern"]) for it in self.properties["FilterCriteria"]["Filters"]]
@@ -84,26 +99,32 @@ class Trigger:
 
     @property
     def samples(self) -> list[str]:
-        service = service_of(self.function)
+        service = "timeline" if self.kind == "Kept" else service_of(self.function)
         return [name for name, it in SAMPLES.items() if name.startswith(f"{service}/") and self.fires_on(it)]
 
 
 TRIGGERS = [
-    Trigger(function, name, event["Type"], event["Properties"])
-    for function, properties in FUNCTIONS.items()
-    for name, event in properties.get("Events", {}).items()
-] + [
-    Trigger(function, name, "Stream" if mapping["EventSourceArn"]["Fn::GetAtt"][1] == "StreamArn" else "Queue", mapping)
-    for name, mapping in resources("AWS::Lambda::EventSourceMapping").items()
-    for function in FUNCTIONS
-    if mapping["FunctionName"] == attribute(function)
+    *(
+        Trigger(function, name, event["Type"], event["Properties"])
+        for function, properties in ALL_FUNCTIONS.items()
+        for name, event in properties.get("Events", {}).items()
+    ),
+    *(
+        Trigger(
+            function, name, "Stream" if mapping["EventSourceArn"]["Fn::GetAtt"][1] == "StreamArn" else "Queue", mapping
+        )
+        for name, mapping in resources("AWS::Lambda::EventSourceMapping").items()
+        for function in FUNCTIONS
+        if mapping["FunctionName"] == {"Ref": f"{function}.Alias"}
+    ),
+    Trigger("Keeper", "AllEvents", "Kept", STATE_MACHINES["Keeper"]["Events"]["AllEvents"]["Properties"]),
 ]
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: f"{trigger.function}.{trigger.name}")
 def test_every_way_in_has_a_sample(trigger):
     assert trigger.samples
-    named = trigger.properties.get("Pattern", {}).get("detail-type", [])
+    named = trigger.properties.get("Pattern", {}).get("detail-type", []) if trigger.kind == "EventBridgeRule" else []
     sampled = {SAMPLES[name]["detail-type"] for name in trigger.samples if name in BUS_SAMPLES}
     assert {it for it in named if isinstance(it, str)} <= sampled
 
@@ -135,7 +156,7 @@ def events_in(sample: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("sample", BUS_SAMPLES + QUEUE_SAMPLES)
 def test_an_event_keeps_the_contract_of_the_functions_that_it_goes_to(sample):
-    readers = {trigger.function for trigger in TRIGGERS if sample in trigger.samples}
+    readers = {trigger.function for trigger in TRIGGERS if sample in trigger.samples and trigger.kind != "Kept"}
     for reader, event in itertools.product(readers, events_in(sample)):
         received = read_event(event, *facts_read_by(reader))
         metadata = event["detail"].get("metadata", {})
@@ -308,12 +329,40 @@ def test_the_samples_tell_the_story_of_a_shop(db, monkeypatch):
     deliver(price_list.handler, "basket/product-removed.json")
     deliver(price_list.handler, "orders/product-removed.json")
     assert not db.stored(basket.http.PRICES, "espresso").state.sold
-    assert sorted(asked) == API_SAMPLES
+    assert sorted(asked) == [name for name in API_SAMPLES if not name.startswith("timeline/")]
 
     # whoever hears of an order hears of one that Ada placed
     shopper = SAMPLES["orders/place-order.json"]["requestContext"]["authorizer"]["claims"]["sub"]
     ids = {order_id_for(shopper, key) for key in ("first-order", "second-order")}
     assert {it["detail"]["orderId"] for it in map(SAMPLES.get, BUS_SAMPLES) if "orderId" in it["detail"]} == ids
+
+
+def test_the_timelines_samples_tell_of_the_order_that_is_confirmed(db):
+    # given what the state machine makes of its sample
+    event = SAMPLES["timeline/order-confirmed.json"]
+    metadata, order, owner = event["detail"]["metadata"], event["detail"]["orderId"], event["detail"]["userId"]
+    at, saga = metadata["occurredAt"], sagas.key_of(order)
+    row = {"sagaId": saga, "userId": owner, "position": f"{at}#{metadata['eventId']}#{event['source']}"}
+    told = {"source": event["source"], "type": event["detail-type"], "detail": json.dumps(event["detail"])}
+    whole = {"startedAt": at, "lastAt": at, "lastType": event["detail-type"], "status": "done", "endedAt": at}
+    db.keeps("TimelineTable", to_attributes({**row, **told, "eventId": metadata["eventId"], "occurredAt": at}))
+    summary = {"sagaId": saga, "userId": owner, "position": sagas.SUMMARY, "listing": sagas.listing_of(at, order)}
+    db.keeps("TimelineTable", to_attributes({**summary, **whole, "events": 1, "outcome": event["detail-type"]}))
+
+    # then its shopper reads it, and finds it in the list
+    read, listed = ask("timeline/read-timeline.json"), ask("timeline/list-timelines.json")
+    assert [step["detail"] for step in read["events"]] == [event["detail"]]
+    assert listed["items"] == [{name: it for name, it in read.items() if name != "events"}]
+
+
+def test_the_consoles_samples_are_answered_with_its_page_and_its_settings():
+    serve = console().handler
+    page, settings = (
+        serve(SAMPLES[f"timeline/{name}.json"], None) for name in ("open-console", "load-console-settings")
+    )
+    assert (page["statusCode"], settings["statusCode"]) == (200, 200)
+    assert page["body"].startswith("<!doctype html>")
+    assert json.loads(settings["body"])["userPoolClientId"] == "client"
 
 
 def test_the_catalogs_events_are_those_that_its_requests_lead_to(db):
