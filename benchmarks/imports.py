@@ -23,11 +23,14 @@ ENVIRONMENT = (
         "TOPIC_ARN": "",
         "EVENT_BUS": "bus",
         "IDEMPOTENCY_TABLE": "table",
+        "OUTCOMES": "OrderConfirmed",
+        "COMPENSATIONS": "",
+        "STUCK_AFTER_SECONDS": "900",
     }
-    | {f"{name}_TABLE": "table" for name in ("ORDERS", "PRICES", "PAYMENTS", "INVENTORY", "RESERVATIONS")}
+    | {f"{name}_TABLE": "table" for name in ("ORDERS", "PRICES", "PAYMENTS", "INVENTORY", "RESERVATIONS", "TIMELINE")}
 )
 MODULES = ("relay.stream", "orders.http", "orders.consumer", "orders.checkouts", "payment.consumer")
-MODULES += ("inventory.consumer", "notification.consumer", "eventflow.price_list")
+MODULES += ("inventory.consumer", "notification.consumer", "eventflow.price_list", "timeline.http")
 
 
 def seconds(code: str) -> float:

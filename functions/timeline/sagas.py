@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
@@ -136,7 +137,7 @@ class Timeline(Listed, frozen=True, kw_only=True, rename="camel", omit_defaults=
     """Whether only the newest are here: MOST_EVENTS at most, or what DynamoDB reads at once."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):
     """What is kept of an event."""
 
     event_id: str
@@ -148,21 +149,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """JSON."""
     user_id: str | None = None
 
-    @property
-    def readable(self) -> bool:
-        """Whether `detail` can be read: EventBridge takes half a surrogate pair, and nests deeper than most readers."""
+    @cached_property
+    def says(self) -> Any:
+        """`detail`, read; None where it cannot be: EventBridge takes half a surrogate pair, and any depth."""
         try:
-            msgspec.json.decode(self.detail)
+            return msgspec.json.decode(self.detail)
         except (msgspec.DecodeError, RecursionError):
-            return False
-        return True
+            return None
 
     def metadata(self, name: str) -> str | None:
         """A text of `detail.metadata`, if there is one: of a foreign event anything may be anything."""
-        metadata = msgspec.json.decode(self.detail) if self.readable else None
+        found = self.says
         for key in ("metadata", name):
-            metadata = metadata.get(key) if isinstance(metadata, dict) else None
-        return metadata if isinstance(metadata, str) else None
+            found = found.get(key) if isinstance(found, dict) else None
+        return found if isinstance(found, str) else None
 
 
 class Saga(msgspec.Struct, frozen=True):
@@ -237,7 +237,7 @@ def told(saga: Saga, vocabulary: Vocabulary, now: int, stuck_after: int) -> Time
                 time=clock.iso(event.occurred_at),
                 offset_ms=event.occurred_at - saga.summary.started_at,
                 role=vocabulary.role(event.type),
-                detail=msgspec.Raw(event.detail.encode()) if event.readable else event.detail,
+                detail=event.detail if event.says is None else msgspec.Raw(event.detail.encode()),
                 gap_ms=event.occurred_at - cause.occurred_at if cause else None,
                 causation_id=causation_id,
                 critical=event in critical,
