@@ -10,6 +10,7 @@ from local.cloud import STATE, Cloud, CloudError
 from local.invoke import invoke
 from local.sam_local import sam_local
 from local.up import down, up
+from ops import OpsError
 
 
 def port(text: str) -> int:
@@ -73,6 +74,6 @@ if __name__ == "__main__":
     except Exception as error:
         if os.environ.get("EVENTFLOW_DEBUG"):
             raise
-        kind = "" if isinstance(error, CloudError) else f"{type(error).__name__}: "
-        hint = "" if isinstance(error, CloudError) else " (EVENTFLOW_DEBUG=1 shows where)"
+        kind = "" if isinstance(error, OpsError) else f"{type(error).__name__}: "
+        hint = "" if isinstance(error, OpsError) else " (EVENTFLOW_DEBUG=1 shows where)"
         sys.exit(f"error: {kind}{error}{hint}")

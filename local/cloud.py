@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from local import xray
 from local.program import Program
+from ops import OpsError
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
@@ -27,7 +28,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # 
 START_SECONDS = 30
 
 
-class CloudError(Exception):
+class CloudError(OpsError):
     """What went wrong and what to do about it, in one line for the person at the terminal."""
 
 

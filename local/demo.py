@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from local.api import Api, ErrorAnswer
 from local.cloud import CloudError
 from local.people import People
 from local.plans import CURRENCY, PLANS, PRODUCTS, SHIPPING, Order, orders_of
 from local.stack import Stack
 from local.watch import watch
+from ops.api import Api, ErrorAnswer
 
 PLACED_AT_ONCE = 4
 SAGA_SECONDS = 60  # a saga takes about one; with cold Lambdas on a busy machine, many

@@ -1,20 +1,9 @@
 """The people of the demo: two shoppers and an operator, with tokens for the API."""
 
-import base64
-import json
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Person:
-    """`sub` is Cognito's id for the person, `token` an IdToken: the Authorization header, for an hour."""
-
-    username: str
-    password: str
-    sub: str
-    token: str
+from ops.people import Person, sign_in
 
 
 @dataclass(frozen=True)
@@ -31,30 +20,3 @@ def sign_in_everyone(cognito: Any, user_pool_id: str, client_id: str) -> People:
         return sign_in(cognito, user_pool_id, client_id, f"{name}@example.com", groups)
 
     return People(person("ada"), person("grace"), person("olive", "operators"))
-
-
-def sign_in(cognito: Any, user_pool_id: str, client_id: str, username: str, groups: tuple[str, ...] = ()) -> Person:
-    """Create the person unless there is one of this name, an e-mail address, and sign in."""
-    user = {"UserPoolId": user_pool_id, "Username": username}
-    password = f"{secrets.token_urlsafe(24)}-aA1"  # the suffix meets any password policy
-    attributes = [{"Name": "email", "Value": username}, {"Name": "email_verified", "Value": "true"}]
-    try:
-        cognito.admin_create_user(**user, UserAttributes=attributes, MessageAction="SUPPRESS")
-    except cognito.exceptions.UsernameExistsException:
-        pass
-    cognito.admin_set_user_password(**user, Password=password, Permanent=True)
-    for group in groups:
-        cognito.admin_add_user_to_group(**user, GroupName=group)
-    answer = cognito.admin_initiate_auth(
-        UserPoolId=user_pool_id,
-        ClientId=client_id,
-        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": username, "PASSWORD": password},
-    )
-    token = answer["AuthenticationResult"]["IdToken"]
-    return Person(username, password, _claims(token)["sub"], token)
-
-
-def _claims(token: str) -> dict[str, Any]:
-    payload = token.split(".")[1]
-    return dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))

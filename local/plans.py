@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from basket.baskets import checkout_id_for
-from local.people import Person
+from ops.people import Person
 from orders.orders import order_id_for
 from payment.gateway import declines
 

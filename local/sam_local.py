@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from local.api import Api
 from local.cloud import ROOT, STATE, Cloud, CloudError
 from local.demo import sell
 from local.docker import daemon
@@ -20,6 +19,8 @@ from local.docker.sam import SamLocal, sam_local_on
 from local.invoke import free_port
 from local.people import sign_in_everyone
 from local.stack import build, deploy, deployed
+from ops import OpsError
+from ops.api import Api
 
 OPEN_ROUTE = "/products"  # what is behind a sign-in cannot be asked of start-api: it leaves Cognito's authorizers out
 INVOKED = (  # an order, and then events of it
@@ -97,7 +98,7 @@ def _image(docker: Docker) -> str:
 
 
 def _answers_as_deployed(sam: SamLocal, cloud: Cloud) -> None:
-    """Raises CloudError."""
+    """Raises OpsError."""
     there = Api(deployed(cloud).api_url, token="").call("GET", OPEN_ROUTE)
     with sam.api() as api:
         here = api.call("GET", OPEN_ROUTE)
@@ -110,7 +111,7 @@ def _goes_well(title: str, check: Callable[[], None]) -> bool:
     try:
         with console.status(title):
             check()
-    except CloudError as error:
+    except OpsError as error:
         console.print(f"  {title:{WIDTH}} failed: {error}", markup=False, soft_wrap=True)
         return False
     console.print(f"  {title:{WIDTH}} ok {time.monotonic() - started:6.1f} s", markup=False, soft_wrap=True)

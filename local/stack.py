@@ -13,6 +13,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from local.cloud import REGION, ROOT, Cloud, CloudError
+from ops.stack import reachable
 
 STACK_NAME = "eventflow"
 TEMPLATE = ROOT / "template.yaml"
@@ -103,7 +104,9 @@ def deploy(
 def deployed(cloud: Cloud, stack_name: str = STACK_NAME) -> Stack:
     """The stack as it stands."""
     description = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
-    outputs = {each["OutputKey"]: _reachable(cloud, each["OutputValue"]) for each in description.get("Outputs", [])}
+    outputs = {
+        each["OutputKey"]: reachable(each["OutputValue"], cloud.endpoint) for each in description.get("Outputs", [])
+    }
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in description.get("Parameters", [])}
     return Stack(stack_name, outputs, parameters)
 
@@ -121,11 +124,6 @@ def is_deployed(cloud: Cloud, stack_name: str) -> bool:
 def delete(cloud: Cloud, stack_name: str) -> None:
     """Delete a stack and what it deployed. Raises CloudError."""
     _sam(cloud, stack_name, ["delete", "--stack-name", stack_name, "--region", REGION, "--no-prompts"])
-
-
-def _reachable(cloud: Cloud, output: str) -> str:
-    """The emulator serves https://<api>.execute-api... under a path of its own, which needs no DNS."""
-    return re.sub(r"^https://(\w+)\.execute-api\.[^/]+", rf"{cloud.endpoint}/_aws/execute-api/\1", output)
 
 
 def _overrides(parameters: Mapping[str, str]) -> list[str]:

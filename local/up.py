@@ -18,6 +18,7 @@ from local.cloud import ROOT, STATE, Cloud, CloudError
 from local.people import People, sign_in_everyone
 from local.plans import Order
 from local.stack import TIMELINE_NAME, TIMELINE_TEMPLATE, Stack, attached_to, build, delete, deploy, is_deployed
+from ops import OpsError
 from orders.orders import order_id_for
 
 DEFAULT_PORT = 4566
@@ -27,7 +28,7 @@ console = Console(highlight=False)
 
 
 def up(port: int | None, with_timeline: bool) -> None:
-    """Start EventFlow, or bring the one that runs up to date, and show it at work. Raises CloudError.
+    """Start EventFlow, or bring the one that runs up to date, and show it at work. Raises OpsError.
 
     Without the timeline it takes that away where it was.
     """
@@ -44,7 +45,7 @@ def up(port: int | None, with_timeline: bool) -> None:
             if not running:
                 cloud.stop()
                 _remove_all_but_logs(cloud.state)
-            elif isinstance(error, CloudError):
+            elif isinstance(error, OpsError):
                 raise CloudError(f"{error} (what ran before keeps running)") from None
             raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Stack:
     functions: Mapping[str, str] = field(default_factory=dict)
     state_machines: Mapping[str, str] = field(default_factory=dict)
     queues: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """All of them: by type, as CloudFormation calls it, the physical id by logical id."""
 
     @classmethod
     def named(cls, name: str, cloudformation: CloudFormationClient) -> Self:
@@ -58,6 +61,7 @@ class Stack:
             names("AWS::Lambda::Function"),
             names("AWS::StepFunctions::StateMachine"),
             names("AWS::SQS::Queue"),
+            {kind: names(kind) for kind in {it["ResourceType"] for it in resources}},
         )
 
     @classmethod
@@ -83,5 +87,20 @@ class Stack:
 
 def runs_here(client: Any) -> bool:
     """Whether what a boto3 client speaks to is on this machine: the embedded cloud, not AWS."""
-    host = urlsplit(client.meta.endpoint_url).hostname or ""
+    return is_here(client.meta.endpoint_url)
+
+
+def is_here(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
     return host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost")
+
+
+def reachable(url: str, endpoint: str) -> str:
+    """By which URL an API is reached whose stack says `url`, where `endpoint` is AWS's or the embedded cloud's.
+
+    The latter serves https://<api>.execute-api... under a path of its own, which needs no DNS.
+    """
+    if not is_here(endpoint):
+        return url
+    return re.sub(r"^https://(\w+)\.execute-api\.[^/]+", rf"{endpoint}/_aws/execute-api/\1", url)

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.api import Api
 from local.cloud import ROOT, Cloud, CloudError
 from local.docker.daemon import Docker
 from local.invoke import free_port, physical_name, role_credentials
 from local.stack import HOST, build_dir
+from ops import OpsError
+from ops.api import Api
 
 # What a function is given beside its own variables.
 GIVEN = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -59,7 +60,7 @@ class SamLocal:
                 time.sleep(0.1)
             try:
                 yield Api(f"http://127.0.0.1:{port}", token="")
-            except CloudError as error:
+            except OpsError as error:
                 raise CloudError(f"{error}{_end_of(log)}") from None
 
     @contextmanager

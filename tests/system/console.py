@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from local.people import Person
+from ops.people import Person
 
 from .waiting import SECONDS
 

@@ -12,8 +12,9 @@ import boto3
 
 from basket.baskets import checkout_id_for
 from local.cloud import REGION, Cloud
-from local.people import People, Person
+from local.people import People
 from local.stack import Stack
+from ops.people import Person
 from orders.orders import order_id_for
 from payment.gateway import declines
 

@@ -4,8 +4,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.people import sign_in
 from local.stack import delete, deploy
+from ops.people import sign_in
 
 from .waiting import eventually
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local.people import Person
+from ops.people import Person
 
 from .timelines import Timelines
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from local.people import Person
 from local.stack import deployed
+from ops.people import Person
 
 from .shop import Answer, Shop
 from .waiting import eventually

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from eventflow.subscriber import REMEMBERED_SECONDS
+from ops.patterns import matches
 
 from .console import SOURCES as CONSOLE
 from .console import console
-from .patterns import matches
 from .sam_template import (
     ALL_FUNCTIONS,
     FUNCTIONS,

@@ -22,6 +22,7 @@ import payment.consumer
 from eventflow import price_list
 from eventflow.attributes import to_attributes
 from eventflow.contracts import Fact, read_event
+from ops.patterns import matches
 from orders.orders import order_id_for
 from relay.publish import announced
 from timeline import sagas
@@ -29,7 +30,6 @@ from timeline import sagas
 from .bus import PUBLISHED, delivered
 from .console import console
 from .lambda_context import LambdaContext
-from .patterns import matches
 from .sam_template import (
     ALL_FUNCTIONS,
     FUNCTIONS,

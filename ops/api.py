@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.cloud import CloudError
+from ops import OpsError
+from ops.stack import is_here
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy could not reach 127.0.0.1
+_as_set_up = urllib.request.build_opener()  # on AWS, by the user's proxy if there is one
 
 
-class ErrorAnswer(CloudError):
-    """The API answered, with a status but 2xx."""
+class ErrorAnswer(OpsError):
+    """The API answered, with a status other than 2xx."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -28,7 +30,7 @@ class Api:
     token: str
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> dict[str, Any]:
-        """The answer's JSON. In names of headers, _ stands for -. Raises ErrorAnswer, or CloudError for none."""
+        """The answer's JSON. In names of headers, _ stands for -. Raises ErrorAnswer, or OpsError for no answer."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -36,11 +38,12 @@ class Api:
             headers={name.replace("_", "-"): value for name, value in headers.items()}
             | {"Authorization": self.token, "Content-Type": "application/json"},
         )
+        opener = _direct if is_here(self.url) else _as_set_up
         try:
-            with _direct.open(request, timeout=30) as response:
+            with opener.open(request, timeout=30) as response:
                 return dict(json.loads(response.read() or "{}"))
         except urllib.error.HTTPError as error:
             answer = error.read().decode(errors="replace")
             raise ErrorAnswer(f"{method} {path} was answered {error.code}: {answer}", error.code) from None
         except OSError as error:
-            raise CloudError(f"{method} {path} was not answered: {error}") from None
+            raise OpsError(f"{method} {path} was not answered: {error}") from None
