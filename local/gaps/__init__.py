@@ -5,7 +5,11 @@ Each patch replaces functions in the emulator's modules; its docstring names wha
 
 from local.gaps.claims import join_claims_with_commas
 from local.gaps.concurrency import queue_asynchronous_invocations
-from local.gaps.deliveries import retry_event_deliveries, tell_why_invocations_failed
+from local.gaps.deliveries import (
+    bring_failed_messages_again_soon,
+    retry_event_deliveries,
+    tell_why_invocations_failed,
+)
 from local.gaps.entries import honour_time_and_trace_of_entries
 from local.gaps.expressions import parse_expressions_once
 from local.gaps.resources import accept_resources_without_effect, provision_archives
@@ -17,6 +21,7 @@ def close() -> None:
     retry_event_deliveries()
     queue_asynchronous_invocations()
     tell_why_invocations_failed()
+    bring_failed_messages_again_soon()
     honour_time_and_trace_of_entries()
     trace_invocations()
     trace_requests()

@@ -1,13 +1,15 @@
 """What becomes of an event between EventBridge and a function that fails on it."""
 
 import json
+import os
 import re
+import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core.arn import parse_arn
-from ministack.services import eventbridge, lambda_svc
+from ministack.services import eventbridge, lambda_svc, sqs
 
 from local.gaps.context import holding
 
@@ -69,6 +71,25 @@ def tell_why_invocations_failed() -> None:
     lambda_svc.invoke_async_with_retry = invoke_async_with_retry
     lambda_svc._execute_function = execute_function
     lambda_svc._route_async_failure = route_async_failure
+
+
+def bring_failed_messages_again_soon() -> None:
+    """A message that a function did not handle comes again when its queue's visibility timeout has passed (Lambda
+    Developer Guide, "Handling errors for an SQS event source in Lambda"), which is a minute and more. The emulator does
+    the same; here a test or a person would wait for minutes. As with its other retries, it waits for seconds: as long
+    as before the first retry of an asynchronous invocation.
+    """
+    run, wait = lambda_svc._run_sqs_batch, float(os.environ["LAMBDA_ASYNC_RETRY_BASE_SECONDS"])
+
+    def run_sqs_batch(esm: Json, function: Json, event: Json, batch: list[Json], queue_url: str, name: str) -> None:
+        ours = {message["receipt_handle"] for message in batch}
+        run(esm, function, event, batch, queue_url, name)
+        with sqs._queues_lock:
+            for message in (sqs._queues.get(queue_url) or {"messages": []})["messages"]:
+                if message["receipt_handle"] in ours:  # it is still there, and nobody was handed it since
+                    message["visible_at"] = min(message["visible_at"], time.time() + wait)
+
+    lambda_svc._run_sqs_batch = run_sqs_batch
 
 
 def _exception_raised(result: Json) -> Any:

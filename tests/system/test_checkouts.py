@@ -4,9 +4,7 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
-from local.people import sign_in
+from ops.people import sign_in
 
 from .faults import REFUSED, fault_between
 from .test_shop_day import SHIPPING
@@ -37,16 +35,7 @@ def test_fifty_baskets_checked_out_twice_at_once_are_fifty_orders(shop):
     eventually(lambda: shop.stock_of(product), lambda pieces: pieces == 80 - ends["CONFIRMED"])
 
 
-@pytest.fixture
-def impatient_queue(shop):
-    """The checkouts queue brings a message again after two seconds, for the test's sake."""
-    sqs, queue = shop.cloud.client("sqs"), shop.resources["Checkouts"]
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
-    yield
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "90"})
-
-
-def test_one_checkout_that_cannot_be_handled_keeps_nobody_waiting_and_is_redriven(shop, impatient_queue):
+def test_one_checkout_that_cannot_be_handled_keeps_nobody_waiting_and_is_redriven(shop):
     # given ten checkouts, for one of which the database refuses the order
     product = shop.stocked(10)
     checkouts = [str(uuid.uuid4()) for _ in range(10)]
