@@ -11,6 +11,8 @@ RULE     =
 ORDER    =
 SERVICE  =
 DRY_RUN  =
+POISON   =
+JUNIT    =
 FOLLOW   =
 YES      =
 UNPACK   =
@@ -27,7 +29,7 @@ THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then 
 OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 
 .DEFAULT_GOAL := help
-.PHONY: help up down invoke sam-local failed redrive logs replay timeline trace schemas test test-unit test-system lint \
+.PHONY: help up down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit test-system lint \
   format benchmark cost clean remember-python
 
 help: ## List what make can do
@@ -52,6 +54,11 @@ failed: .venvs/dev/ready ## List what is in the failed-events queues [SERVICE=pa
 redrive: .venvs/dev/ready ## Send it again to whoever failed on it [SERVICE=payment] [ORDER=...] [DRY_RUN=1] [YES=1]; on AWS as for replay
 	@$(OPS) redrive $(if $(SERVICE),--service "$(SERVICE)") $(if $(ORDER),--order "$(ORDER)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes)
+
+smoke: .venvs/dev/ready ## Is this deployed stack right? Try it out [POISON=1|0] [YES=1] [JUNIT=smoke.xml]; on AWS as for replay
+	@$(OPS) smoke $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") \
+	  $(if $(POISON),$(if $(filter-out 0,$(POISON)),--poison,--no-poison)) $(if $(YES),--yes) \
+	  $(if $(JUNIT),--junit "$(JUNIT)")
 
 logs: .venvs/dev/ready ## Show one order's log, of all functions ORDER=... [SINCE=1h] [FOLLOW=1]; on AWS as for replay
 	@$(OPS) logs "$(ORDER)" $(if $(SINCE),--since "$(SINCE)") $(if $(FOLLOW),--follow) \

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.text import Text
 
 from ops import OpsError, failed, logs, redrive
 from ops.moments import moment
@@ -103,7 +106,23 @@ logs_command.add_argument("order", help="its whole id")
 logs_command.add_argument("--since", default="1h", help="from here on: 2h (ago; s, m, h, d) or ISO 8601 (default: 1h)")
 logs_command.add_argument("--follow", action="store_true", help="go on until interrupted")
 
-for command in (failed_command, redrive_command, logs_command):
+smoke_command = commands.add_parser(
+    "smoke",
+    help="is this deployed stack right?",
+    description="Is this deployed stack right? It looks at its alarms, queues, aliases, rules and mappings; then it "
+    "shops, with users and a product of its own, and sees whether every service does its part. It ends with 1 if "
+    "anything is wrong, and says what to look at next. It needs PYTHONPATH=functions, which `make smoke` sets.",
+)
+smoke_command.add_argument(
+    "--poison",
+    action=argparse.BooleanOptionalAction,
+    help="put malformed events on the bus, and see that they reach the failed queues: alarms go off, and on AWS it "
+    "takes ten minutes (default: on the embedded cloud, and where the stack's parameter Stage is dev)",
+)
+smoke_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
+smoke_command.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report there")
+
+for command in (failed_command, redrive_command, logs_command, smoke_command):
     command.add_argument(
         "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
     )
@@ -118,6 +137,7 @@ def main() -> None:
         "replay": _replay,
         "timeline": _timeline,
         "trace": _trace,
+        "smoke": _smoke,
     }
     run[arguments.command](arguments)
 
@@ -210,6 +230,21 @@ def _trace(arguments: argparse.Namespace) -> None:
     for trace in traces_of(arguments.order, header, lambda trace_id: documents(trace_id, xray, elsewhere)):
         for line in trace.drawn():
             console.print(line, soft_wrap=True)
+
+
+def _smoke(arguments: argparse.Namespace) -> None:
+    from ops import smoke  # not above: it needs functions/
+    from ops.smoke.deployed import Deployed
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a pipeline that is called off cleans up, too
+    console = Console(highlight=False)
+    at = Deployed.named(arguments.stack_name)
+    with_poison = smoke.poisons(arguments.poison, at.here, at.shop)
+    if not at.here and not arguments.yes:
+        console.print(Text(smoke.plan(at, with_poison)))
+        _confirm("nothing was done")
+    if not smoke.smoke(at, with_poison, arguments.junit, console):
+        sys.exit(1)
 
 
 def _replay(arguments: argparse.Namespace) -> None:

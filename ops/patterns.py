@@ -1,19 +1,28 @@
-"""EventBridge's event patterns, as far as the template uses them."""
+"""EventBridge's event patterns, as far as the templates use them: what matches one, and an event that does."""
 
+from collections.abc import Mapping
 from typing import Any
 
 ABSENT = object()
 
 
-def matches(pattern: dict[str, Any], event: Any) -> bool:
+def matches(pattern: Mapping[str, Any], event: Any) -> bool:
     for name, wanted in pattern.items():
-        value = event.get(name, ABSENT) if isinstance(event, dict) else ABSENT
-        if isinstance(wanted, dict):
+        value = event.get(name, ABSENT) if isinstance(event, Mapping) else ABSENT
+        if isinstance(wanted, Mapping):
             if not matches(wanted, value):
                 return False
         elif not any(_takes(rule, value) for rule in wanted):
             return False
     return True
+
+
+def example(pattern: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Fields that match the pattern. Where it leaves the choice, they are `text`. Raises NotImplementedError."""
+    return {
+        name: example(wanted, text) if isinstance(wanted, Mapping) else _given(wanted[0], text)
+        for name, wanted in pattern.items()
+    }
 
 
 def _takes(rule: Any, value: Any) -> bool:
@@ -29,3 +38,16 @@ def _takes(rule: Any, value: Any) -> bool:
         case {"anything-but": str(refused), **others} if not others:
             return value is not ABSENT and bool(value != refused)
     raise NotImplementedError(f"this matcher does not know {rule}")
+
+
+def _given(rule: Any, text: str) -> str:
+    match rule:
+        case str():
+            return rule
+        case {"prefix": str(start), **others} if not others:
+            return f"{start}{text}"
+        case {"suffix": str(end), **others} if not others:
+            return f"{text}{end}"
+        case {"exists": True, **others} | {"anything-but": str(), **others} if not others:
+            return text
+    raise NotImplementedError(f"no example is known for {rule}")

@@ -1,0 +1,122 @@
+"""The story of `make smoke`: is this deployed stack right? What is looked at, in order, and what follows of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+from rich.console import Console
+from rich.text import Text
+
+from ops.api import ErrorAnswer
+from ops.smoke import before
+from ops.smoke.before import RUNBOOK
+from ops.smoke.deployed import Deployed
+from ops.smoke.orders import Shopping
+from ops.smoke.poison import Poison
+from ops.smoke.report import Report, Result, write_junit
+from ops.stack import Stack
+
+BEFORE: dict[str, Callable[[Deployed], None]] = {
+    "Each alias leads to the configuration of $LATEST": before.aliases,
+    "Each rule is on and leads to what exists": before.rules,
+    "Each event source mapping is on and reads what exists": before.mappings,
+    "The payment gateway takes some orders": before.gateway,
+    "The failed queues are empty": before.queues,
+    "No alarm is on": before.alarms,
+}
+"""Causes before what follows of them."""
+
+
+def poisons(asked: bool | None, here: bool, stack: Stack) -> bool:
+    """Whether to put malformed events on the bus: as asked for; else where it pages nobody."""
+    return asked if asked is not None else here or stack.parameters.get("Stage") == "dev"
+
+
+def plan(at: Deployed, with_poison: bool) -> str:
+    """What a run does to the stack, and what it costs."""
+    mail = at.shop.parameters.get("NotificationEmail")
+    told = f" {mail} gets about a dozen e-mails." if mail else ""
+    poison = (
+        " Then it puts malformed events on the bus, until each failed queue has one: alarms go off, and tell whoever "
+        "they tell; it takes about ten minutes, and as much again in cents."
+        if with_poison
+        else ""
+    )
+    return (
+        f"In stack {at.name} ({at.cloudformation.meta.region_name}) it makes three users and a product, places four "
+        "orders, and takes users and product away; the orders and their events stay. That is about 300 calls of "
+        f"functions and 1000 of other services: a cent or less.{told}{poison}"
+    )
+
+
+def smoke(at: Deployed, with_poison: bool, junit: Path | None, console: Console) -> bool:
+    """Look at everything; returns whether all is right. Users and product are taken away, and the JUnit report is
+    written, even when a step fails or someone interrupts it.
+    """
+    run = f"smoke-{secrets.token_hex(4)}"
+    report = Report(console, partial(_advice, at))
+    shopping, poison = Shopping(at, run, report.tell), Poison(at, run, report.tell)
+    console.print(f"Is {at.name} right? ({'the embedded cloud' if at.here else 'AWS'}, run {run})")
+    try:
+        checks = [report.step(name, partial(check, at)) for name, check in BEFORE.items()]
+        try:
+            _shop(report, shopping, checks)
+            if with_poison:
+                report.step("A malformed event ends in each failed queue, and is taken out", poison.try_out, [*checks])
+        finally:
+            if all(check.passed for check in checks):
+                report.step("Its users and its product are taken away", shopping.take_away)
+    finally:
+        if junit:
+            write_junit(report.results, at.name, report.started, junit)
+    _conclude(report, shopping, poison)
+    return report.well
+
+
+def _shop(report: Report, shopping: Shopping, checks: list[Result]) -> None:
+    people = report.step("Two shoppers and an operator sign in", shopping.sign_in, checks)
+    product = report.step("A product is on sale, in stock and in the price lists", shopping.sell, [people])
+    report.step("Its category lists it", shopping.browse, [product])
+    confirmed = report.step("An order is confirmed", shopping.confirm, [product])
+    sold_out = report.step("One of more than there is is called off and undone", shopping.sell_out, [confirmed])
+    cancelled = report.step("One is confirmed, then cancelled and undone", shopping.cancel, [confirmed])
+    basket = report.step("A basket becomes an order", shopping.check_out, [confirmed])
+    report.step("The same Idempotency-Key is the same order", shopping.repeat, [confirmed])
+    report.step("To a stranger there is no such order", shopping.pry, [confirmed])
+    report.step("The shopper's list has all orders", shopping.list_orders, [confirmed, sold_out, cancelled, basket])
+    report.step("A partner's order is taken", shopping.take_a_partners_order, [people])
+    report.step("An event put twice more changes nothing", shopping.repeat_an_event, [cancelled])
+    report.step("The trace of the order has every service", shopping.trace, [confirmed])
+    report.step("The timeline tells the same", shopping.timelines, [confirmed, sold_out, cancelled, basket])
+
+
+def _advice(at: Deployed, error: Exception) -> str:
+    """What to look at after an exception of the AWS APIs, of the HTTP API, or of nobody who was expected."""
+    if isinstance(error, ErrorAnswer) and error.status >= 500:
+        return f'sam logs --stack-name {at.name} --filter ERROR (docs/runbook.md, "The API fails")'
+    if isinstance(error, ClientError) and "AccessDenied" in error.response["Error"]["Code"]:
+        return f"{RUNBOOK}: the rights that it needs"
+    return RUNBOOK
+
+
+def _conclude(report: Report, shopping: Shopping, poison: Poison) -> None:
+    def say(text: str) -> None:
+        report.console.print(Text(text), soft_wrap=True)
+
+    say(f"{report.summed_up()}, in {(datetime.now(UTC) - report.started).total_seconds():.0f} s.")
+    if shopping.orders:
+        say(
+            f"The users and the product {shopping.product} of this run are taken away; its {len(shopping.orders)} "
+            "orders and their events stay."
+        )
+    if poison.missing and poison.put:
+        say(f"Malformed events of this run may still come: make failed ORDER={poison.mark} STACK_NAME={poison.at.name}")
+    if report.well:
+        say(f"{poison.at.name} is right.")
+    else:
+        say(f"look at next: {report.look_at}")

@@ -1,0 +1,140 @@
+"""The deployed stack that smoke looks at, and the faces by which it looks: all public ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from eventflow.attributes import from_attributes
+from ops.failed import FailedQueue, failed_queues
+from ops.logs import Group, groups_of
+from ops.smoke import waiting
+from ops.stack import Stack, reachable, runs_here
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_xray import XRayClient
+
+R = TypeVar("R")
+F = TypeVar("F")
+
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One of a stack, by its logical and its physical id."""
+
+    logical: str
+    physical: str
+
+
+@dataclass
+class Deployed:
+    """The shop's stack and, where there is one, its timeline's."""
+
+    stacks: list[Stack]
+    cloudformation: CloudFormationClient
+    lambdas: LambdaClient
+    events: EventBridgeClient
+    sqs: SQSClient
+    dynamodb: DynamoDBClient
+    xray: XRayClient
+    cloudwatch: Any
+    states: Any
+    logs: Any
+    cognito: Any
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Raises OpsError if there is no such stack."""
+        config = Config(max_pool_connections=AT_ONCE, retries={"mode": "standard", "total_max_attempts": 5})
+
+        def client(service: str) -> Any:
+            return boto3.client(service, config=config)  # type: ignore[call-overload]
+
+        cloudformation = client("cloudformation")
+        services = ("lambda", "events", "sqs", "dynamodb", "xray", "cloudwatch", "stepfunctions", "logs", "cognito-idp")
+        return cls(Stack.with_add_on(name, cloudformation), cloudformation, *map(client, services))
+
+    @property
+    def shop(self) -> Stack:
+        return self.stacks[0]
+
+    @property
+    def name(self) -> str:
+        return self.shop.name
+
+    @property
+    def here(self) -> bool:
+        """Whether it is on the embedded cloud."""
+        return runs_here(self.cloudformation)
+
+    @property
+    def patience(self) -> waiting.Patience:
+        return waiting.HERE if self.here else waiting.AWS
+
+    @property
+    def bus(self) -> str:
+        return self.shop.output("EventBusName")
+
+    @property
+    def timeline(self) -> Stack | None:
+        """The one that listens to the shop's bus, if there is one."""
+        return next((each for each in self.stacks[1:] if each.parameters.get("EventBusName") == self.bus), None)
+
+    def url(self, stack: Stack, output: str) -> str:
+        """Raises OpsError if the stack has no such output."""
+        return reachable(stack.output(output), self.cloudformation.meta.endpoint_url)
+
+    def resources(self, kind: str) -> list[Resource]:
+        """Those of a type, of all stacks, as CloudFormation lists them."""
+        found = (stack.resources.get(kind, {}).items() for stack in self.stacks)
+        return [Resource(*each) for stack in found for each in stack]
+
+    @cached_property
+    def queues(self) -> list[FailedQueue]:
+        return failed_queues(self.stacks, self.sqs)
+
+    @cached_property
+    def log_groups(self) -> list[Group]:
+        return groups_of(self.stacks, self.lambdas)
+
+    def waiting_in(self, queue: FailedQueue) -> int:
+        """About how many messages a queue holds, those included that somebody has in hand. Looking hides none."""
+        names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
+        answer: Any = self.sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)  # type: ignore[arg-type]
+        return sum(int(answer["Attributes"].get(name, "0")) for name in names)
+
+    def row(self, table: str, **key: str) -> dict[str, Any] | None:
+        """A row as plain values, read with all that was written before. `table` is its name in the template."""
+        found = self.dynamodb.get_item(
+            TableName=self.shop.table(table), Key={name: {"S": it} for name, it in key.items()}, ConsistentRead=True
+        )
+        return from_attributes(found["Item"], dict[str, Any]) if "Item" in found else None
+
+    @staticmethod
+    def each(things: Iterable[F], look: Callable[[F], Iterable[R]]) -> Iterator[R]:
+        """What a look at each thing yields, several looked at at once."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for found in pool.map(lambda thing: list(look(thing)), things):
+                yield from found
+
+    def named_in_template(self) -> Mapping[str, str]:
+        """Logical by physical id, of all that has one."""
+        return {
+            physical: logical
+            for stack in self.stacks
+            for kind in stack.resources.values()
+            for logical, physical in kind.items()
+        }

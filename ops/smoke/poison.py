@@ -1,0 +1,166 @@
+"""Malformed events, of which one must arrive in each failed-events queue, with a reason; and they are taken out again.
+
+They are made of the rules' own patterns: a new service is covered with no change here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventflow import clock
+from ops.failed import FailedEvent, FailedQueue, Hand, called, names_of, physical_name
+from ops.patterns import example, matches
+from ops.smoke.before import found_rule
+from ops.smoke.deployed import Deployed
+from ops.smoke.waiting import Wrong, until
+
+Json = Mapping[str, Any]
+
+UNKNOWN_VERSION = "0.0"
+"""Every consumer refuses an event of a major version that it does not know, before it does anything."""
+
+LONGER_THAN_A_KEY = "x" * 1_100
+"""In the eventId, which the timeline makes part of a sort key: DynamoDB takes 1024 bytes."""
+
+TEXT = "smoke"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A rule, its pattern, and whom it leads to: functions, queues, state machines, by their physical names."""
+
+    rule: str
+    pattern: Json
+    consumers: tuple[str, ...]
+
+
+@dataclass(frozen=True, order=True)
+class Due:
+    """A malformed event that this consumer, by its physical name, has to give up."""
+
+    consumer: str
+    detail_type: str
+
+
+def listeners(at: Deployed) -> list[Listener]:
+    """All rules that go by a pattern."""
+    found = []
+    for resource in at.resources("AWS::Events::Rule"):
+        rule = found_rule(at, resource)
+        if rule and rule.pattern:
+            consumers = tuple(physical_name(target["Arn"]) for target in rule.targets)
+            found.append(Listener(resource.logical, rule.pattern, consumers))
+    return found
+
+
+def malformed(listening: Iterable[Listener], mark: str, now: int) -> list[Json]:
+    """Events as EventBridge delivers them, at least one that each rule lets through and no consumer can take.
+
+    `mark` stands in each as the order's id; `now` is in milliseconds. Raises NotImplementedError, which names the rule,
+    for a pattern of which no event can be made.
+    """
+    events: dict[tuple[str, str], Json] = {}
+    for listener in listening:
+        try:
+            event = _malformed(listener.pattern, mark, now)
+            if not matches(listener.pattern, event):
+                raise NotImplementedError("it asks for what a malformed event has otherwise")
+        except NotImplementedError as error:
+            raise NotImplementedError(f"no event can be made of the pattern of {listener.rule}: {error}") from None
+        events.setdefault((event["source"], event["detail-type"]), event)
+    return list(events.values())
+
+
+def _malformed(pattern: Json, mark: str, now: int) -> Json:
+    asked = {"source": f"eventflow.{TEXT}", "detail-type": "Smoke", "detail": {}} | example(pattern, TEXT)
+    ours = {
+        "orderId": mark,
+        "version": UNKNOWN_VERSION,
+        "madeBy": "make smoke: malformed on purpose",
+        "metadata": {"eventId": f"{mark}-{LONGER_THAN_A_KEY}", "occurredAt": now, "correlationId": mark},
+    }
+    return {**asked, "detail": {**asked["detail"], **ours}}
+
+
+def due(listening: Iterable[Listener], events: Sequence[Json]) -> set[Due]:
+    """Who has to give up which of these events."""
+    return {
+        Due(consumer, event["detail-type"])
+        for listener in listening
+        for event in events
+        if matches(listener.pattern, event)
+        for consumer in listener.consumers
+    }
+
+
+@dataclass
+class Poison:
+    """The malformed events of one run. `tell` shows which are still missing."""
+
+    at: Deployed
+    mark: str
+    tell: Callable[[str], None]
+    put: bool = False
+    missing: set[Due] = field(default_factory=set)
+    reached: set[FailedQueue] = field(default_factory=set)
+
+    def try_out(self) -> None:
+        """Each malformed event is in the queue of each consumer that it was for, and then no more. Raises Wrong."""
+        listening = listeners(self.at)
+        events = malformed(listening, self.mark, clock.now())
+        self.missing = due(listening, events)
+        self._put(events)
+        until(
+            self._take_out,
+            lambda _: not self.missing,
+            self.at.patience.poison,
+            lambda _: Wrong(f"not in a failed queue: {self._still()}", self._logs),
+            self.at.patience.poll * 2,
+        )
+        if unreached := [queue.service for queue in self.at.queues if queue not in self.reached]:
+            raise Wrong(
+                f"no malformed event reached the failed queue of {', '.join(unreached)}: no rule leads there",
+                'docs/runbook.md, "Is this deployed stack right?"',
+            )
+
+    @property
+    def _logs(self) -> str:
+        return f"make logs ORDER={self.mark} STACK_NAME={self.at.name}"
+
+    def _put(self, events: Sequence[Json]) -> None:
+        self.put = True
+        for event in events:  # one by one: PutEvents takes ten at most
+            entry: Any = {
+                "EventBusName": self.at.bus,
+                "Source": event["source"],
+                "DetailType": event["detail-type"],
+                "Detail": json.dumps(event["detail"]),
+            }
+            if self.at.events.put_events(Entries=[entry])["FailedEntryCount"]:
+                raise Wrong("the bus does not take an event", f"aws events describe-event-bus --name {self.at.bus}")
+
+    def _still(self) -> str:
+        names = names_of(self.at.stacks)
+        return ", ".join(f"{each.detail_type} of {called(each.consumer, names)}" for each in sorted(self.missing))
+
+    def _take_out(self) -> None:
+        """What is ours by now. What is not is seen, and given back at once."""
+        for queue in self.at.queues:
+            if not self.at.waiting_in(queue):
+                continue
+            with Hand(queue, self.at.sqs) as hand:
+                while taken := hand.take():
+                    for failed in taken:
+                        if failed.order == self.mark:
+                            self._keep_in_mind(failed)
+                            hand.remove(failed.message_id)
+        self.tell(f"Still missing: {self._still()}")
+
+    def _keep_in_mind(self, failed: FailedEvent) -> None:
+        if not failed.why:
+            raise Wrong(f"{failed.queue.service} gave {failed.detail_type} up without a reason", self._logs)
+        self.reached.add(failed.queue)
+        self.missing.discard(Due(physical_name(failed.consumer), failed.detail_type))
