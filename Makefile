@@ -29,8 +29,8 @@ THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then 
 OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 
 .DEFAULT_GOAL := help
-.PHONY: help up down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit test-system lint \
-  format benchmark cost clean remember-python
+.PHONY: help up down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit \
+  test-system lint format benchmark cost clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

@@ -6,7 +6,7 @@ They are made of the rules' own patterns: a new service is covered with no chang
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,19 +148,24 @@ class Poison:
 
     def _take_out(self) -> None:
         """What is ours by now. What is not is seen, and given back at once."""
-        for queue in self.at.queues:
-            if not self.at.waiting_in(queue):
-                continue
-            with Hand(queue, self.at.sqs) as hand:
-                while taken := hand.take():
-                    for failed in taken:
-                        if failed.order == self.mark:
-                            self._keep_in_mind(failed)
-                            hand.remove(failed.message_id)
-        self.tell(f"Still missing: {self._still()}")
+        for failed in self.at.each(self.at.queues, self._taken_out):
+            self.reached.add(failed.queue)
+            self.missing.discard(Due(physical_name(failed.consumer), failed.detail_type))
+            if not failed.why:
+                raise Wrong(f"{failed.queue.service} gave {failed.detail_type} up without a reason", self._logs)
+        if self.missing:
+            names = names_of(self.at.stacks)
+            consumers = sorted({called(each.consumer, names) for each in self.missing})
+            self.tell(f"{len(self.missing)} events still missing, of {', '.join(consumers)}")
 
-    def _keep_in_mind(self, failed: FailedEvent) -> None:
-        if not failed.why:
-            raise Wrong(f"{failed.queue.service} gave {failed.detail_type} up without a reason", self._logs)
-        self.reached.add(failed.queue)
-        self.missing.discard(Due(physical_name(failed.consumer), failed.detail_type))
+    def _taken_out(self, queue: FailedQueue) -> Iterator[FailedEvent]:
+        left = self.at.waiting_in(queue)
+        if not left:
+            return
+        with Hand(queue, self.at.sqs) as hand:
+            while left > 0 and (taken := hand.take()):
+                left -= len(taken)
+                for failed in taken:
+                    if failed.order == self.mark:
+                        hand.remove(failed.message_id)
+                        yield failed
