@@ -24,7 +24,7 @@ class ErrorAnswer(OpsError):
 
 @dataclass(frozen=True)
 class Api:
-    """`url` ends with the stage; `token` goes into the Authorization header."""
+    """`url` ends with the stage; `token` goes into the Authorization header; nobody has none."""
 
     url: str
     token: str
@@ -36,7 +36,8 @@ class Api:
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={name.replace("_", "-"): value for name, value in headers.items()}
-            | {"Authorization": self.token, "Content-Type": "application/json"},
+            | {"Content-Type": "application/json"}
+            | ({"Authorization": self.token} if self.token else {}),
         )
         opener = _direct if is_here(self.url) else _as_set_up
         try:

@@ -35,8 +35,8 @@ def _takes(rule: Any, value: Any) -> bool:
             return isinstance(value, str) and value.startswith(start)
         case {"suffix": str(end), **others} if not others:
             return isinstance(value, str) and value.endswith(end)
-        case {"anything-but": str(refused), **others} if not others:
-            return value is not ABSENT and bool(value != refused)
+        case {"anything-but": str() | list() as refused, **others} if not others:
+            return value is not ABSENT and value not in ([refused] if isinstance(refused, str) else refused)
     raise NotImplementedError(f"this matcher does not know {rule}")
 
 
@@ -48,6 +48,6 @@ def _given(rule: Any, text: str) -> str:
             return f"{start}{text}"
         case {"suffix": str(end), **others} if not others:
             return f"{text}{end}"
-        case {"exists": True, **others} | {"anything-but": str(), **others} if not others:
+        case {"exists": True, **others} | {"anything-but": str() | list(), **others} if not others:
             return text
     raise NotImplementedError(f"no example is known for {rule}")

@@ -42,15 +42,15 @@ def plan(at: Deployed, with_poison: bool) -> str:
     mail = at.shop.parameters.get("NotificationEmail")
     told = f" {mail} gets about a dozen e-mails." if mail else ""
     poison = (
-        " Then it puts malformed events on the bus, until each failed queue has one: alarms go off, and tell whoever "
-        "they tell; it takes about ten minutes, and as much again in cents."
+        " Then it puts malformed events on the bus, until each failed queue has one, and takes them out: that takes "
+        "about ten minutes and another cent at most, and alarms go off and tell whoever they tell."
         if with_poison
         else ""
     )
     return (
         f"In stack {at.name} ({at.cloudformation.meta.region_name}) it makes three users and a product, places four "
-        "orders, and takes users and product away; the orders and their events stay. That is about 300 calls of "
-        f"functions and 1000 of other services: a cent or less.{told}{poison}"
+        "orders, and takes users and product away; the orders and their events stay. It costs a cent at most: about "
+        f"200 calls of functions, and 1000 of the services that they use.{told}{poison}"
     )
 
 
@@ -74,7 +74,10 @@ def smoke(at: Deployed, with_poison: bool, junit: Path | None, console: Console)
     finally:
         if junit:
             write_junit(report.results, at.name, report.started, junit)
-    _conclude(report, shopping, poison)
+        _tell_what_stays(console, shopping, poison)
+    seconds = (datetime.now(UTC) - report.started).total_seconds()
+    _say(console, f"{report.summed_up()}, in {seconds:.0f} s.")
+    _say(console, f"{at.name} is right." if report.well else f"look at next: {report.look_at}")
     return report.well
 
 
@@ -104,19 +107,13 @@ def _advice(at: Deployed, error: Exception) -> str:
     return RUNBOOK
 
 
-def _conclude(report: Report, shopping: Shopping, poison: Poison) -> None:
-    def say(text: str) -> None:
-        report.console.print(Text(text), soft_wrap=True)
-
-    say(f"{report.summed_up()}, in {(datetime.now(UTC) - report.started).total_seconds():.0f} s.")
+def _tell_what_stays(console: Console, shopping: Shopping, poison: Poison) -> None:
     if shopping.orders:
-        say(
-            f"The users and the product {shopping.product} of this run are taken away; its {len(shopping.orders)} "
-            "orders and their events stay."
-        )
-    if poison.missing and poison.put:
-        say(f"Malformed events of this run may still come: make failed ORDER={poison.mark} STACK_NAME={poison.at.name}")
-    if report.well:
-        say(f"{poison.at.name} is right.")
-    else:
-        say(f"look at next: {report.look_at}")
+        _say(console, f"Of run {shopping.run} its {len(shopping.orders)} orders and their events stay.")
+    if poison.put and poison.missing:
+        find = f"make failed ORDER={poison.mark} STACK_NAME={poison.at.name}"
+        _say(console, f"Malformed events of this run may still arrive in the failed queues: {find}")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(text), soft_wrap=True)

@@ -41,7 +41,7 @@ class Resource:
 
 @dataclass
 class Deployed:
-    """The shop's stack and, where there is one, its timeline's."""
+    """`stacks` are the shop's and, where one listens to its bus, its timeline's."""
 
     stacks: list[Stack]
     cloudformation: CloudFormationClient
@@ -57,7 +57,7 @@ class Deployed:
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """Raises OpsError if there is no such stack."""
+        """Raises OpsError if there is no such stack, or it is not EventFlow's."""
         config = Config(max_pool_connections=AT_ONCE, retries={"mode": "standard", "total_max_attempts": 5})
 
         def client(service: str) -> Any:
@@ -65,7 +65,10 @@ class Deployed:
 
         cloudformation = client("cloudformation")
         services = ("lambda", "events", "sqs", "dynamodb", "xray", "cloudwatch", "stepfunctions", "logs", "cognito-idp")
-        return cls(Stack.with_add_on(name, cloudformation), cloudformation, *map(client, services))
+        shop, *add_ons = Stack.with_add_on(name, cloudformation)
+        bus = shop.output("EventBusName")
+        listening = [add_on for add_on in add_ons if add_on.parameters.get("EventBusName") == bus]
+        return cls([shop, *listening], cloudformation, *map(client, services))
 
     @property
     def shop(self) -> Stack:
@@ -90,8 +93,8 @@ class Deployed:
 
     @property
     def timeline(self) -> Stack | None:
-        """The one that listens to the shop's bus, if there is one."""
-        return next((each for each in self.stacks[1:] if each.parameters.get("EventBusName") == self.bus), None)
+        """Where one listens to the shop's bus."""
+        return self.stacks[1] if len(self.stacks) > 1 else None
 
     def url(self, stack: Stack, output: str) -> str:
         """Raises OpsError if the stack has no such output."""

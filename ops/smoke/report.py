@@ -69,7 +69,7 @@ class Report:
     _told: str = ""
 
     def step(self, name: str, run: Callable[[], object], needs: Sequence[Result] = ()) -> Result:
-        """Run a step, if all that it needs passed, and tell how it went. KeyboardInterrupt goes through."""
+        """Run a step, if all that it needs passed, and tell how it went. KeyboardInterrupt is told, and goes on."""
         started = time.monotonic()
         missing = next((each for each in needs if not each.passed), None)
         if missing:
@@ -79,6 +79,9 @@ class Report:
             with self.console.status(f"  {name}") if self.console.is_terminal else nullcontext() as self._status:
                 self._step, self._told = (name, started), ""
                 run()
+        except KeyboardInterrupt:
+            self._keep(Result(name, Outcome.FAILED, time.monotonic() - started, "interrupted"))
+            raise
         except Skip as reason:
             outcome, why = Outcome.SKIPPED, str(reason)
         except Exception as error:  # whatever a broken stack makes of a step, the next ones and the clean-up follow

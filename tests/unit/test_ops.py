@@ -146,6 +146,11 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
         rules={"OnItsBus": "shop-OnItsBus-1A", "Plain": "shop-Plain-2B"},
         tables={"Table": "shop-Table-3C"},
         queues={"Queue": "https://sqs/shop-Queue"},
+        resources={
+            "AWS::Events::Rule": {"OnItsBus": "eventflow|shop-OnItsBus-1A", "Plain": "shop-Plain-2B"},
+            "AWS::DynamoDB::Table": {"Table": "shop-Table-3C"},
+            "AWS::SQS::Queue": {"Queue": "https://sqs/shop-Queue"},
+        },
     )
     with pytest.raises(OpsError, match="stack shop has no output EventBusName"):
         stack.output("EventBusName")
@@ -556,6 +561,9 @@ MADE = {
     "replay SINCE=2h STACK_NAME=shop": "replay --since 2h --stack-name shop",
     "failed SERVICE=payment ORDER=o-1": "failed --service payment --order o-1",
     "redrive DRY_RUN=1 YES=1 STACK_NAME=shop": "redrive --stack-name shop --dry-run --yes",
+    "smoke": "smoke",
+    "smoke POISON=1 YES=1 JUNIT=smoke.xml": "smoke --poison --yes --junit smoke.xml",
+    "smoke POISON=0 STACK_NAME=shop": "smoke --stack-name shop --no-poison",
     "logs ORDER=o-1 SINCE=2h FOLLOW=1": "logs o-1 --since 2h --follow",
     "timeline ORDER=o-1": "timeline o-1",
     "timeline ORDER=o-1 STACK_NAME=shop": "timeline o-1 --stack-name shop-timeline",
