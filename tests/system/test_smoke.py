@@ -10,7 +10,6 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +20,10 @@ from xml.etree import ElementTree
 import pytest
 
 from local.cloud import ROOT, Cloud
-from local.stack import TIMELINE_TEMPLATE, attached_to, build, deploy
+from local.stack import Stack, attached_to, build_dir, deploy
 from ops.api import Api
 
+from .timelines import Timelines
 from .waiting import eventually
 
 RUN_SECONDS = 120
@@ -135,16 +135,16 @@ class Smoked:
 
 
 @pytest.fixture(scope="module")
-def smoked(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smoked]:
-    name = f"smoke-{uuid.uuid4().hex[:8]}"
-    timeline = f"{name}-timeline"
-    with ThreadPoolExecutor() as meanwhile:
-        built = meanwhile.submit(build, cloud, TIMELINE_TEMPLATE, timeline)
-        stack = deploy(cloud, build(cloud, stack_name=name), name)
-        deploy(cloud, built.result(), timeline, attached_to(stack))
+def smoked(
+    cloud: Cloud, stack: Stack, timeline: Timelines, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Smoked]:
+    # from what was built for the session's stacks: that spares two builds
+    name, cloudformation = f"smoke-{uuid.uuid4().hex[:8]}", cloud.client("cloudformation")
+    shop = deploy(cloud, build_dir(cloud, stack.name) / "template.yaml", name)
+    built = build_dir(cloud, timeline.stack.name) / "template.yaml"
+    deploy(cloud, built, f"{name}-timeline", attached_to(shop))
     yield Smoked(cloud, name, tmp_path_factory.mktemp("junit"))
-    cloudformation = cloud.client("cloudformation")
-    for each in (timeline, name):
+    for each in (f"{name}-timeline", name):
         cloudformation.delete_stack(StackName=each)
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=each, WaiterConfig={"Delay": 1})
 
