@@ -156,7 +156,7 @@ class Poison:
         if self.missing:
             names = names_of(self.at.stacks)
             consumers = sorted({called(each.consumer, names) for each in self.missing})
-            self.tell(f"{len(self.missing)} events still missing, of {', '.join(consumers)}")
+            self.tell(f"Still missing: {len(self.missing)}, of {', '.join(consumers)}")
 
     def _taken_out(self, queue: FailedQueue) -> Iterator[FailedEvent]:
         left = self.at.waiting_in(queue)
