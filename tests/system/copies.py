@@ -36,3 +36,18 @@ def delete_again(cloud: Cloud, name: str) -> None:
     if is_deployed(cloud, name):
         cloudformation.delete_stack(StackName=name)
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
+def changed(cloud: Cloud, stack: Stack, **parameters: str) -> Stack:
+    """The stack with other values of these parameters, and all else as it was."""
+    cloudformation = cloud.client("cloudformation")
+    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in stack.parameters.keys() - parameters.keys()]
+    cloudformation.update_stack(
+        StackName=stack.name,
+        UsePreviousTemplate=True,
+        Parameters=[*given, *kept],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=stack.name, WaiterConfig={"Delay": 1})
+    return deployed(cloud, stack.name)

@@ -12,9 +12,9 @@ from local.cloud import Cloud
 from local.people import sign_in_everyone
 from local.stack import TIMELINE_NAME, attached_to, build_dir, delete, deploy
 
-from .copies import delete_again, deployed_again
+from .copies import changed, delete_again, deployed_again
 from .ear import Ear
-from .shop import Shop
+from .shop import ENDED, Shop
 from .test_timeline import CONFIRMED, everything_of
 from .timelines import Timelines
 
@@ -132,6 +132,17 @@ def test_two_stages_side_by_side_see_nothing_of_each_other_and_leave_nothing_beh
         assert namespaces_of(lines) == {shop.stack.name}
         dashboard = cloud.client("cloudwatch").get_dashboard(DashboardName=shop.stack.name)["DashboardBody"]
         assert f"eventflow-{stage}" not in dashboard
+
+    # when a parameter of one changes
+    changed(cloud, dev.stack, PaymentFailureRate="100")
+
+    # then an order that would have been paid before is not, for the alias leads to a version with the new value
+    assert dev.until(dev.place("mug"), *ENDED) == "PAYMENT_FAILED"
+    payments = cloud.client("lambda").get_function_configuration(
+        FunctionName=dev.resources["PaymentFunction"], Qualifier="live"
+    )
+    assert payments["Environment"]["Variables"]["PAYMENT_FAILURE_RATE"] == "100"
+    assert payments["Version"] == "2"
 
     # when one is deleted, its add-on first, while the other works
     before = everything_of(prod)
