@@ -74,8 +74,8 @@ trace_command.add_argument(
 failed_command = commands.add_parser(
     "failed",
     help="list what is in the failed-events queues",
-    description="List what is in the failed-events queues of the stack and of its timeline: when it got there, which "
-    "event of which order, who failed on it, and why. It all stays there.",
+    description="List what is in the failed-events queues of the stack and of the timelines that listen to its bus: when "
+    "it got there, which event of which order, who failed on it, and why. It all stays there.",
 )
 failed_command.add_argument("--json", action="store_true", help="for machines")
 
@@ -96,8 +96,8 @@ for command in (failed_command, redrive_command):
 logs_command = commands.add_parser(
     "logs",
     help="one order's log, of all functions",
-    description="One order's log: what all functions of the stack and of its timeline logged about it, in the order of "
-    "time, with what Lambda and Python added.",
+    description="One order's log: what all functions of the stack and of the timelines that listen to its bus logged "
+    "about it, in the order of time, with what Lambda and Python added.",
 )
 logs_command.add_argument("order", help="its whole id")
 logs_command.add_argument("--since", default="1h", help="from here on: 2h (ago; s, m, h, d) or ISO 8601 (default: 1h)")
@@ -123,7 +123,7 @@ def main() -> None:
 
 
 def _failed(arguments: argparse.Namespace) -> None:
-    stacks, sqs = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
+    stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
     found = _look(arguments, stacks, sqs)
     if arguments.json:
         print(failed.as_json(found, failed.names_of(stacks)))
@@ -143,7 +143,7 @@ def _look(arguments: argparse.Namespace, stacks: list[Stack], sqs: SQSClient) ->
 
 def _redrive(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False)
-    stacks, sqs = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
+    stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
     names = failed.names_of(stacks)
     # once: what is sent again by a client that lost patience would be sent twice at once
     config = Config(read_timeout=redrive.LONGEST_CALL_SECONDS, retries={"total_max_attempts": 1})
@@ -172,7 +172,7 @@ def _logs(arguments: argparse.Namespace) -> None:
         raise OpsError("which order? name it by its id: make logs ORDER=...")
     console = Console(highlight=False)
     since = moment("--since", arguments.since, datetime.now(UTC))
-    stacks = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation"))
+    stacks = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation"))
     groups = logs.groups_of(stacks, boto3.client("lambda"))
     cloudwatch = boto3.client("logs", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
 

@@ -97,7 +97,7 @@ def failed_queues(stacks: Iterable[Stack], sqs: SQSClient, service: str = "") ->
     queues = [queue for stack in stacks for queue in _failed_queues_of(stack, sqs)]
     chosen = [queue for queue in queues if service in ("", queue.service)]
     if not chosen:
-        known = ", ".join(sorted(queue.service for queue in queues))
+        known = ", ".join(sorted({queue.service for queue in queues}))
         raise OpsError(f"there is no failed-events queue of {service or 'any service'}; there is: {known or 'none'}")
     return chosen
 

@@ -159,6 +159,60 @@ def test_a_stack_that_is_not_there_is_named_with_where_it_was_looked_for(cloudfo
         Stack.named("shop", cloudformation.client)
 
 
+def described(name, bus, *, timeline=True, status="UPDATE_COMPLETE"):
+    """A stack that listens to `bus`, as DescribeStacks lists it."""
+    outputs = [{"OutputKey": "TimelineApiUrl", "OutputValue": "https://api"}] if timeline else []
+    parameters = [{"ParameterKey": "EventBusName", "ParameterValue": bus}]
+    return {
+        "StackName": name,
+        "CreationTime": NOW,
+        "StackStatus": status,
+        "Outputs": outputs,
+        "Parameters": parameters,
+    }
+
+
+def shop_stack(**more):
+    outputs = [{"OutputKey": "EventBusName", "OutputValue": "shop-bus"}]
+    return {"StackName": "shop", "CreationTime": NOW, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs, **more}
+
+
+def with_timelines(cloudformation, *pages):
+    """The names of the stacks found, when DescribeStacks answers with these pages."""
+    for number, page in enumerate(pages, start=1):
+        more = {} if number == len(pages) else {"NextToken": str(number)}
+        cloudformation.add_response("describe_stacks", {"Stacks": list(page), **more})
+    for _ in range(3):
+        cloudformation.add_response("list_stack_resources", {"StackResourceSummaries": []})
+    return [stack.name for stack in Stack.with_timelines("shop", cloudformation.client)]
+
+
+def test_every_timeline_that_listens_to_the_stacks_bus_is_found_whatever_it_is_called(cloudformation):
+    assert with_timelines(
+        cloudformation,
+        [described("what-happened", "shop-bus"), described("other-timeline", "other-bus")],
+        [shop_stack(), described("audit", "shop-bus"), described("fraud-detection", "shop-bus", timeline=False)],
+    ) == ["shop", "audit", "what-happened"]
+
+
+def test_a_stack_called_timeline_that_listens_to_another_bus_is_none_of_its_timelines(cloudformation):
+    assert with_timelines(cloudformation, [shop_stack(), described("shop-timeline", "other-bus")]) == ["shop"]
+
+
+def test_a_timeline_that_is_being_deleted_is_left_out(cloudformation):
+    leaving = described("shop-timeline", "shop-bus", status="DELETE_IN_PROGRESS")
+    assert with_timelines(cloudformation, [shop_stack(), leaving]) == ["shop"]
+
+
+def test_a_stack_without_a_bus_of_its_own_has_no_timelines(cloudformation):
+    assert with_timelines(cloudformation, [shop_stack(Outputs=[]), described("shop-timeline", "shop-bus")]) == ["shop"]
+
+
+def test_without_the_stack_itself_it_is_said_where_it_was_looked_for(cloudformation):
+    with pytest.raises(OpsError, match="no stack shop in us-east-1: name it by --stack-name"):
+        with_timelines(cloudformation, [described("shop-timeline", "shop-bus")])
+
+
 @pytest.mark.parametrize(
     ("endpoint", "here"),
     [

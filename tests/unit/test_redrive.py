@@ -421,7 +421,7 @@ def on_aws(monkeypatch):
     clients = {"sqs": sqs, "lambda": lambdas}
     monkeypatch.setattr(boto3, "client", lambda name, **_: clients.get(name))
     payment = Stack("shop", functions=STACKS[0].functions, queues={"PaymentFailedEvents": PAYMENT.url})
-    monkeypatch.setattr(Stack, "with_add_on", lambda name, _: [payment])
+    monkeypatch.setattr(Stack, "with_timelines", lambda name, _: [payment])
 
     def run(*options):
         monkeypatch.setattr(sys, "argv", ["ops", "redrive", *options])
