@@ -74,8 +74,8 @@ trace_command.add_argument(
 failed_command = commands.add_parser(
     "failed",
     help="list what is in the failed-events queues",
-    description="List what is in the failed-events queues of the stack and of the timelines that listen to its bus: when "
-    "it got there, which event of which order, who failed on it, and why. It all stays there.",
+    description="List what is in the failed-events queues of the stack and of the timelines that listen to its bus: "
+    "when it got there, which event of which order, who failed on it, and why. It all stays there.",
 )
 failed_command.add_argument("--json", action="store_true", help="for machines")
 
@@ -150,7 +150,7 @@ def _redrive(arguments: argparse.Namespace) -> None:
     if runs_here(sqs):
         config = config.merge(Config(inject_host_prefix=False))  # there is no sync-127.0.0.1
     consumers = redrive.Consumers(
-        names, boto3.client("lambda", config=config), boto3.client("stepfunctions", config=config)
+        redrive.addresses(stacks), boto3.client("lambda", config=config), boto3.client("stepfunctions", config=config)
     )
     planned = _look(arguments, stacks, sqs)
     if not planned:

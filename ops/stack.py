@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stack:
-    """By logical id: `rules`, `tables` and `functions` are names, `queues` URLs, `state_machines` ARNs."""
+    """By logical id: `rules`, `tables` and `functions` are names; `queues` URLs; `state_machines` and `aliases` ARNs.
+
+    `aliases` are those of functions.
+    """
 
     name: str
     outputs: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +31,7 @@ class Stack:
     functions: Mapping[str, str] = field(default_factory=dict)
     state_machines: Mapping[str, str] = field(default_factory=dict)
     queues: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def named(cls, name: str, cloudformation: CloudFormationClient) -> Self:
@@ -81,6 +85,7 @@ class Stack:
             names("AWS::Lambda::Function"),
             names("AWS::StepFunctions::StateMachine"),
             names("AWS::SQS::Queue"),
+            names("AWS::Lambda::Alias"),
         )
 
     def output(self, name: str) -> str:

@@ -124,8 +124,9 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
         {"StackName": "shop"},
     )
     common = {"LastUpdatedTimestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}
-    rule, table, queue = (
-        {**common, "ResourceType": f"AWS::{kind}"} for kind in ("Events::Rule", "DynamoDB::Table", "SQS::Queue")
+    rule, table, queue, alias = (
+        {**common, "ResourceType": f"AWS::{kind}"}
+        for kind in ("Events::Rule", "DynamoDB::Table", "SQS::Queue", "Lambda::Alias")
     )
     cloudformation.add_response(
         "list_stack_resources",
@@ -135,6 +136,7 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
                 {**rule, "LogicalResourceId": "Plain", "PhysicalResourceId": "shop-Plain-2B"},
                 {**table, "LogicalResourceId": "Table", "PhysicalResourceId": "shop-Table-3C"},
                 {**queue, "LogicalResourceId": "Queue", "PhysicalResourceId": "https://sqs/shop-Queue"},
+                {**alias, "LogicalResourceId": "Aliaslive", "PhysicalResourceId": "arn:aws:lambda:::function:it:live"},
             ]
         },
     )
@@ -146,6 +148,7 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
         rules={"OnItsBus": "shop-OnItsBus-1A", "Plain": "shop-Plain-2B"},
         tables={"Table": "shop-Table-3C"},
         queues={"Queue": "https://sqs/shop-Queue"},
+        aliases={"Aliaslive": "arn:aws:lambda:::function:it:live"},
     )
     with pytest.raises(OpsError, match="stack shop has no output EventBusName"):
         stack.output("EventBusName")

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
@@ -15,7 +16,7 @@ from ops import OpsError, logs
 from ops import __main__ as command_line
 from ops.failed import FailedQueue, as_json, called, failed_queues, look, names_of, read, show
 from ops.logs import Group, Line, groups_of, lines_about
-from ops.redrive import Consumers, redrive, rehearse
+from ops.redrive import Consumers, addresses, redrive, rehearse
 from ops.stack import Stack
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
@@ -31,12 +32,17 @@ STACKS = [
             "Checkouts": URL + "shop-Checkouts-5E",
             "FailedCheckouts": URL + "shop-FailedCheckouts-6F",
         },
+        aliases={
+            "PaymentFunctionAliaslive": f"{ARN}shop-Payment-1A:live",
+            "OrdersCheckoutsFunctionAliaslive": f"{ARN}shop-Checkouts-2B:live",
+        },
     ),
-    Stack("shop-timeline", state_machines={"Keeper": KEEPER}),
+    Stack("shop-timeline", functions={"WatchFunction": "shop-timeline-Watch-7G"}, state_machines={"Keeper": KEEPER}),
 ]
 PAYMENT = FailedQueue("payment", URL + "shop-PaymentFailedEvents-3C")
 CHECKOUTS = FailedQueue("checkouts", URL + "shop-FailedCheckouts-6F", SQS + "shop-Checkouts-5E")
 NAMES = names_of(STACKS)
+ADDRESSES = addresses(STACKS)
 EVENT = {
     "id": "b-1",
     "source": "eventflow.orders",
@@ -257,7 +263,7 @@ def of(event_id):
 def sent(sqs, queues, lambdas=None, states=None, send=redrive):
     """What is said, and whether nothing is left."""
     said = io.StringIO()
-    consumers = Consumers(NAMES, lambdas or Lambda(), states)
+    consumers = Consumers(ADDRESSES, lambdas or Lambda(), states)
     console = Console(file=said, width=200, highlight=False)
     planned = look(queues, sqs)
     if send is rehearse:
@@ -277,6 +283,22 @@ def test_each_goes_to_the_alias_that_failed_and_leaves_the_queue():
     )
     assert lambdas.invoked == [(f"{ARN}shop-Payment-1A:live", of(f"b-{n}")) for n in range(3)]
     assert sqs.left(PAYMENT) == []
+
+
+@pytest.mark.parametrize("qualifier", ["", ":live", ":7", ":$LATEST", ":canary"])
+def test_whatever_version_failed_it_is_the_live_one_that_is_called(qualifier):
+    sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(arn=f"{ARN}shop-Payment-1A{qualifier}"))])
+    lambdas = Lambda()
+    assert sent(sqs, [PAYMENT], lambdas)[0]
+    assert lambdas.invoked == [(f"{ARN}shop-Payment-1A:live", EVENT)]
+
+
+@pytest.mark.parametrize("qualifier", ["", ":7"])
+def test_a_function_without_that_alias_is_called_by_its_name(qualifier):
+    sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(arn=f"{ARN}shop-timeline-Watch-7G{qualifier}"))])
+    lambdas = Lambda()
+    assert sent(sqs, [PAYMENT], lambdas)[0]
+    assert lambdas.invoked == [("shop-timeline-Watch-7G", EVENT)]
 
 
 def test_one_that_fails_again_stays_and_the_others_go():
@@ -313,7 +335,7 @@ def test_what_is_for_nobody_stays_and_the_others_go():
 
 
 def test_a_function_that_the_stack_has_and_lambda_has_not_is_gone(monkeypatch):
-    monkeypatch.setitem(NAMES, "gone", "GoneFunction")
+    monkeypatch.setitem(ADDRESSES, "gone", f"{ARN}gone:live")
     sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(arn=f"{ARN}gone:live"))])
     assert "skipped  payment: OrderCreated, order o-1\n    gone:live is gone\n" in sent(sqs, [PAYMENT])[1]
     assert sqs.left(PAYMENT) == ["m-1"]
@@ -330,6 +352,47 @@ def test_a_checkout_goes_to_whoever_reads_the_queue_as_a_batch_of_one():
     (item,) = batch["Records"]
     assert function == f"{ARN}shop-Checkouts-2B:live"
     assert (json.loads(item["body"]), item["eventSource"], item["awsRegion"]) == (of("b-1"), "aws:sqs", "eu-west-1")
+
+
+BATCH_OF_ONE_FAILED = """All records failed processing. 1 individual errors logged separately below.
+
+Traceback (most recent call last):
+  File "eventflow/queue.py", line 32, in handle
+    consume(receive(json.loads(record.body), *facts))
+KeyError: 'first'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "eventflow/queue.py", line 34, in handle
+    raise
+    ^^^^^
+ValidationError: Expected `int`, got 'ada@example.com'
+"""
+
+
+def test_a_batch_of_one_that_fails_whole_is_told_by_the_reason_of_that_one_without_personal_data():
+    # given a function that raises, as Powertools does, with the traceback of the only message in its own
+    class Raising(Lambda):
+        def invoke(self, FunctionName, Payload):
+            told = json.dumps({"errorType": "BatchProcessingError", "errorMessage": BATCH_OF_ONE_FAILED})
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(told.encode())}
+
+    checkout = {**of("b-1"), "detail": {"checkoutId": "c-1", "shipping": {"email": "ada@example.com"}}}
+    sqs = Queues(shop_FailedCheckouts_6F=[message(checkout)])
+
+    # when
+    _, said = sent(sqs, [CHECKOUTS], Raising())
+
+    # then
+    assert said.splitlines()[1:] == ["    ValidationError: Expected `int`, got '…'", "1 still failing."]
+    assert sqs.left(CHECKOUTS) == ["m-1"]
+
+
+def test_a_batch_of_one_that_is_handed_back_is_told_by_where_the_reason_is():
+    sqs = Queues(shop_FailedCheckouts_6F=[message(of("b-1"))])
+    _, said = sent(sqs, [CHECKOUTS], Lambda(fails={"b-1"}))
+    assert "    shop-Checkouts-2B refuses it: its log of message m-1 says why\n" in said
 
 
 class Keeper:
@@ -391,7 +454,7 @@ def test_what_someone_else_holds_is_left_to_them():
     sqs.held.add("receipt of m-0")
 
     # when
-    well = redrive(planned, Consumers(NAMES, Lambda(), None), sqs, NAMES, Console(file=said, width=200))
+    well = redrive(planned, Consumers(ADDRESSES, Lambda(), None), sqs, NAMES, Console(file=said, width=200))
 
     # then
     assert well
@@ -403,7 +466,7 @@ def test_what_comes_meanwhile_is_not_sent_unseen():
     sqs = three()
     planned = look([PAYMENT], sqs)
     sqs.messages[PAYMENT.url].insert(0, message(record(of("b-9")), "m-9"))
-    assert redrive(planned, Consumers(NAMES, Lambda(), None), sqs, NAMES, Console(file=io.StringIO()))
+    assert redrive(planned, Consumers(ADDRESSES, Lambda(), None), sqs, NAMES, Console(file=io.StringIO()))
     assert sqs.left(PAYMENT) == ["m-9"]
 
 
@@ -420,7 +483,7 @@ def on_aws(monkeypatch):
     }
     clients = {"sqs": sqs, "lambda": lambdas}
     monkeypatch.setattr(boto3, "client", lambda name, **_: clients.get(name))
-    payment = Stack("shop", functions=STACKS[0].functions, queues={"PaymentFailedEvents": PAYMENT.url})
+    payment = replace(STACKS[0], queues={"PaymentFailedEvents": PAYMENT.url})
     monkeypatch.setattr(Stack, "with_timelines", lambda name, _: [payment])
 
     def run(*options):
@@ -576,4 +639,5 @@ def test_a_function_logs_where_it_says_or_where_lambda_puts_it():
     assert groups_of(STACKS, Functions()) == [
         Group("/aws/lambda/shop-Checkouts-2B", "OrdersCheckoutsFunction"),
         Group("shop-PaymentLog", "PaymentFunction"),
+        Group("/aws/lambda/shop-timeline-Watch-7G", "WatchFunction"),
     ]
