@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from datetime import UTC, datetime
@@ -176,14 +177,13 @@ def _logs(arguments: argparse.Namespace) -> None:
     groups = logs.groups_of(stacks, boto3.client("lambda"))
     cloudwatch = boto3.client("logs", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
 
-    def read(since: datetime) -> list[logs.Line]:
-        return logs.lines_about(arguments.order, groups, cloudwatch, since)
-
     if arguments.follow:
-        logs.follow(read, since, console)
+        no_quota = math.inf
+        per_second = no_quota if runs_here(cloudwatch) else logs.CALLS_PER_SECOND
+        logs.follow(arguments.order, groups, cloudwatch, since, console, per_second)
         return
     with Console(stderr=True).status("Reading the logs"):
-        lines = read(since)
+        lines = logs.lines_about(arguments.order, groups, cloudwatch, since)
     logs.show(lines, console)
     if not lines:
         raise OpsError(f"no log names {arguments.order!r} since {since:%Y-%m-%d %H:%M:%S} UTC; further back: SINCE=1d")

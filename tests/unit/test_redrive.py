@@ -2,8 +2,10 @@
 
 import io
 import json
+import math
 import re
 import sys
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -528,11 +530,9 @@ class Logs:
     def __init__(self, *events):
         self.events = [{"logStreamName": stream, "timestamp": at, "message": text} for stream, at, text in events]
 
-    def get_paginator(self, operation):
-        assert operation == "filter_log_events"
-        return self
-
-    def paginate(self, logGroupName, startTime, endTime=10**15, logStreamNames=(), filterPattern='""'):
+    def filter_log_events(
+        self, logGroupName, startTime, endTime=10**15, logStreamNames=(), filterPattern='""', nextToken="0"
+    ):
         if logGroupName == "/aws/lambda/never-run":
             raise self.exceptions.ResourceNotFoundException
         term = json.loads(filterPattern)
@@ -543,7 +543,8 @@ class Logs:
             and (not logStreamNames or it["logStreamName"] in logStreamNames)
             and term in it["message"]
         ]
-        return [{"events": found[at : at + 2]} for at in range(0, len(found), 2)]
+        first, after = int(nextToken), int(nextToken) + 2
+        return {"events": found[first:after], **({"nextToken": str(after)} if found[after:] else {})}
 
 
 def line(order, message="received", request="r-1", **more):
@@ -618,17 +619,99 @@ def test_a_line_is_shown_with_the_keys_that_matter_and_its_exception_below():
     assert said.getvalue() == "12:00:00.123  payment       ERROR    not [red]handled�  eventId=e-1\n    a\n    b\n"
 
 
-def test_following_shows_each_line_once():
-    said, pauses = io.StringIO(), []
-    one, two = (Line(EPOCH, "payment", "INFO", text) for text in ("one", "two"))
+class Clock:
+    """Time that goes on when someone waits, and stops whoever waits past `ends`."""
 
-    def pause(_):
-        pauses.append(1)
-        if len(pauses) == 3:
+    def __init__(self, ends):
+        self.now, self.ends = 0.0, ends
+
+    def __call__(self):
+        return self.now
+
+    def pause(self, seconds):
+        self.now += seconds
+        if self.now > self.ends:
             raise KeyboardInterrupt
 
-    logs.follow(lambda _: [one, two] if pauses else [one], EPOCH, Console(file=said), pause)
-    assert re.findall(r"one|two", said.getvalue()) == ["one", "two"]
+
+def followed(cloudwatch, clock, groups, per_second=logs.CALLS_PER_SECOND):
+    said = io.StringIO()
+    logs.follow("o-1", groups, cloudwatch, EPOCH, Console(file=said, width=200), per_second, clock, clock.pause)
+    return said.getvalue()
+
+
+def test_following_shows_each_line_once():
+    # given a line, and one that is logged later
+    later = 10**14
+    cloudwatch = Logs(("s", later, line("o-1", "one")))
+
+    class Growing(Clock):
+        def pause(self, seconds):
+            super().pause(seconds)
+            cloudwatch.events[1:] = Logs(("s", later, line("o-1", "two"))).events
+
+    clock = Growing(ends=8)
+
+    # then
+    assert re.findall(r"one|two", followed(cloudwatch, clock, [GROUP], per_second=math.inf)) == ["one", "two"]
+    assert clock.now > 8
+
+
+def test_what_a_round_of_following_finds_is_shown_in_the_order_of_time():
+    at = "2026-11-20 12:00:00,{}+0000"
+    groups = {
+        "b": [("s", 10**14, line("o-1", "second", timestamp=at.format("200")))],
+        "a": [("s", 10**14, line("o-1", "first", timestamp=at.format("100")))],
+    }
+
+    class OfTwo(Logs):
+        def filter_log_events(self, logGroupName, **request):
+            return Logs(*groups[logGroupName]).filter_log_events(logGroupName, **request)
+
+    said = followed(OfTwo(), Clock(ends=1), [Group(name, "Function") for name in groups])
+    assert re.findall("first|second", said) == ["first", "second"]
+
+
+def test_following_keeps_below_the_quota_of_calls_however_many_groups_pages_and_invocations_there_are():
+    # given as many groups as the shop and a timeline have, and of the order several pages and invocations in each
+    clock, calls = Clock(ends=60), []
+
+    class Counting(Logs):
+        def filter_log_events(self, **request):
+            calls.append(clock.now)
+            clock.now += 0.01  # it takes a moment, too
+            return super().filter_log_events(**request)
+
+    events = [(f"s{number}", 10**14, line("o-1", request=f"r-{number}")) for number in range(5)]
+
+    # when it is followed for a minute
+    followed(Counting(*events), clock, [Group(f"/aws/lambda/{number}", "Function") for number in range(18)])
+
+    # then no second has more than five calls, and it has not merely stood still
+    assert max(sum(start <= at < start + 1 for at in calls) for start in calls) <= 5
+    assert len(calls) > 100
+
+
+def test_one_look_at_all_logs_makes_five_calls_at_once_at_most():
+    # given calls that wait for each other
+    at_once, counts, lock, five = [0], [], threading.Lock(), threading.Barrier(5)
+
+    class Slow(Logs):
+        def filter_log_events(self, **request):
+            with lock:
+                at_once[0] += 1
+                counts.append(at_once[0])
+            five.wait(timeout=10)
+            with lock:
+                at_once[0] -= 1
+            return super().filter_log_events(**request)
+
+    # when
+    lines_about("o-1", [Group(f"/aws/lambda/{number}", "Function") for number in range(20)], Slow(), EPOCH)
+
+    # then
+    assert len(counts) == 20
+    assert max(counts) == 5
 
 
 def test_a_function_logs_where_it_says_or_where_lambda_puts_it():
