@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
 from ops import OpsError, failed, logs, redrive
 from ops.moments import moment
 from ops.replay import Replay, follow, start
-from ops.stack import Stack, runs_here
+from ops.stack import Stack, require_running, runs_here
 from ops.trace import documents, trace_header, traces_of
 
 if TYPE_CHECKING:
@@ -110,8 +110,28 @@ for command in (failed_command, redrive_command, logs_command):
     )
 
 
+ASKED_FOR = {
+    "replay": ("since", "from when on? make replay SINCE=2h"),
+    **{
+        name: ("order", f"which order? name it by its id: make {name} ORDER=...")
+        for name in ("logs", "timeline", "trace")
+    },
+}
+"""What each command cannot do without, and what to say where `make` has passed it on empty."""
+
+NO_CLOUD = (
+    "on which cloud? `make up` starts one on this machine (without make: then `. .local/env`); AWS_PROFILE names an "
+    "account on AWS"
+)
+
+
 def main() -> None:
+    """Raises OpsError, and what boto3 raises."""
     arguments = parser.parse_args()
+    needed, question = ASKED_FOR.get(arguments.command, ("command", ""))
+    if not getattr(arguments, needed):
+        raise OpsError(question)
+    require_running(os.environ.get("AWS_ENDPOINT_URL", ""))
     run = {
         "failed": _failed,
         "redrive": _redrive,
@@ -169,8 +189,6 @@ def _redrive(arguments: argparse.Namespace) -> None:
 
 
 def _logs(arguments: argparse.Namespace) -> None:
-    if not arguments.order:
-        raise OpsError("which order? name it by its id: make logs ORDER=...")
     console = Console(highlight=False)
     since = moment("--since", arguments.since, datetime.now(UTC))
     stacks = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation"))
@@ -242,6 +260,15 @@ def _confirm(otherwise: str) -> None:
         raise OpsError(otherwise)
 
 
+def _told(error: Exception) -> str:
+    """What boto3 raised, with what to do about it."""
+    if isinstance(error, NoCredentialsError | NoRegionError) and not boto3.Session().get_credentials():
+        return NO_CLOUD
+    if isinstance(error, NoRegionError):
+        return "in which region? set AWS_DEFAULT_REGION"
+    return f"{error} (is the environment that of the right AWS account? locally: `. .local/env`)"
+
+
 if __name__ == "__main__":
     try:
         main()
@@ -252,4 +279,4 @@ if __name__ == "__main__":
     except (BotoCoreError, ClientError) as error:
         if os.environ.get("EVENTFLOW_DEBUG"):
             raise
-        sys.exit(f"error: {error} (is the environment that of the right AWS account? locally: `. .local/env`)")
+        sys.exit(f"error: {_told(error)}")

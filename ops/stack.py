@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -118,5 +119,23 @@ def _no_stack(name: str, cloudformation: CloudFormationClient) -> OpsError:
 
 def runs_here(client: Any) -> bool:
     """Whether what a boto3 client speaks to is on this machine: the embedded cloud, not AWS."""
-    host = urlsplit(client.meta.endpoint_url).hostname or ""
+    return _is_here(client.meta.endpoint_url)
+
+
+def require_running(endpoint_url: str) -> None:
+    """Raises OpsError if that is on this machine and nothing listens there. boto3 would try for up to ten seconds."""
+    if not _is_here(endpoint_url):
+        return
+    url = urlsplit(endpoint_url)
+    try:
+        socket.create_connection((url.hostname or "", url.port or 80), timeout=1).close()
+    except OSError:
+        raise OpsError(
+            "EventFlow does not run here: make up (for a stack on AWS, set AWS_PROFILE in a shell that has not sourced "
+            ".local/env)"
+        ) from None
+
+
+def _is_here(endpoint_url: str) -> bool:
+    host = urlsplit(endpoint_url).hostname or ""
     return host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost")

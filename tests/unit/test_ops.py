@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
 from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
@@ -374,6 +375,68 @@ def test_on_aws_it_goes_on_when_it_may(on_aws, events, monkeypatch, capsys, opti
     assert "is done" in capsys.readouterr().out
 
 
+@pytest.fixture
+def no_cloud(monkeypatch):
+    """`python -m ops` with the given arguments, where any client of AWS would be one too many."""
+
+    def refuse(name, **_):
+        raise AssertionError(f"asked {name}")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ops", *arguments])
+        command_line.main()
+
+    monkeypatch.setattr(boto3, "client", refuse)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [
+        (["replay", "--since", ""], "from when on? make replay SINCE=2h"),
+        (["logs", ""], "which order? name it by its id: make logs ORDER=..."),
+        (["timeline", ""], "which order? name it by its id: make timeline ORDER=..."),
+        (["trace", ""], "which order? name it by its id: make trace ORDER=..."),
+    ],
+)
+def test_what_is_missing_is_asked_for_by_the_name_that_make_gives_it(no_cloud, arguments, question):
+    with pytest.raises(OpsError, match=f"^{re.escape(question)}$"):
+        no_cloud(*arguments)
+
+
+COMMANDS = [["failed"], ["redrive"], ["replay", "--since", "1h"], *([name, "o-1"] for name in ("logs", "trace"))]
+
+
+@pytest.mark.parametrize("arguments", [*COMMANDS, ["timeline", "o-1"]])
+@pytest.mark.parametrize("silence", [ConnectionRefusedError, TimeoutError])
+def test_where_the_embedded_cloud_does_not_answer_it_is_not_asked_twice(no_cloud, monkeypatch, arguments, silence):
+    # given what `make up` left, and a port where nothing listens any more
+    def connect(address, timeout):
+        assert (address, timeout) == (("127.0.0.1", 4566), 1)
+        raise silence
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    monkeypatch.setattr("socket.create_connection", connect)
+
+    # then
+    with pytest.raises(OpsError, match=r"^EventFlow does not run here: make up \(for a stack on AWS, set AWS_PROFILE "):
+        no_cloud(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("error", "credentials", "told"),
+    [
+        (NoCredentialsError(), False, "on which cloud? `make up` starts one"),
+        (NoRegionError(), False, "on which cloud? `make up` starts one"),
+        (NoRegionError(), True, "in which region? set AWS_DEFAULT_REGION"),
+        (EndpointConnectionError(endpoint_url="https://x"), True, "Could not connect to .* the right AWS account?"),
+    ],
+)
+def test_whoever_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, credentials, told):
+    monkeypatch.setattr(boto3.Session, "get_credentials", lambda _: object() if credentials else None)
+    assert re.match(told.replace("?", r"\?"), command_line._told(error))
+
+
 # A timeline, read
 
 
@@ -449,11 +512,6 @@ def test_one_that_is_not_there_is_answered_with_what_to_do(dynamodb):
     expect_rows(dynamodb, [])
     with pytest.raises(OpsError, match=r"no timeline of 'o-1': .* make replay SINCE=7d RULE=shop-timeline$"):
         timeline_of("o-1", TIMELINE, dynamodb.client)
-
-
-def test_no_order_is_asked_for(dynamodb):
-    with pytest.raises(OpsError, match=r"which order\? .* make timeline ORDER="):
-        timeline_of("", TIMELINE, dynamodb.client)
 
 
 # A timeline, drawn
