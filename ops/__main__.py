@@ -34,9 +34,10 @@ replay_command = commands.add_parser(
     "replay",
     help="deliver archived events again",
     description="Deliver archived events again, to every rule of the bus or to one, and wait until that is done. "
-    "Consumers know what they have handled, so nothing happens twice; a price list is rebuilt. On AWS it takes up to "
-    "ten minutes until a new event is in the archive. `make replay` runs this on the embedded cloud where `make up` "
-    "has left a .local/env and the shell sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID, else where the shell points.",
+    "Consumers do not do again what they have handled; a price list is rebuilt. What had failed is tried again, and if "
+    "it fails again, it is in its failed-events queue twice. On AWS it takes up to ten minutes until a new event is in "
+    "the archive. `make replay` runs this on the embedded cloud where `make up` has left a .local/env and the shell "
+    "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID, else where the shell points.",
 )
 replay_command.add_argument("--since", required=True, help="events from here on: 2h (ago; s, m, h, d) or ISO 8601")
 replay_command.add_argument("--until", default="", help="up to here, written alike (default: now)")
