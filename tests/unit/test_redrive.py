@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from botocore.exceptions import ClientError
 from rich.console import Console
 
@@ -356,28 +358,28 @@ def test_a_checkout_goes_to_whoever_reads_the_queue_as_a_batch_of_one():
     assert (json.loads(item["body"]), item["eventSource"], item["awsRegion"]) == (of("b-1"), "aws:sqs", "eu-west-1")
 
 
-BATCH_OF_ONE_FAILED = """All records failed processing. 1 individual errors logged separately below.
+def batch_of_one_that_fails_whole(reason):
+    """The message with which Powertools ends a function that could not handle the only message of its batch."""
 
-Traceback (most recent call last):
-  File "eventflow/queue.py", line 32, in handle
-    consume(receive(json.loads(record.body), *facts))
-KeyError: 'first'
+    def handle(record):
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError(reason)  # noqa: B904
 
-During handling of the above exception, another exception occurred:
-
-Traceback (most recent call last):
-  File "eventflow/queue.py", line 34, in handle
-    raise
-    ^^^^^
-ValidationError: Expected `int`, got 'ada@example.com'
-"""
+    batch = {"Records": [{"messageId": "m-1", "body": "{}", "eventSource": "aws:sqs"}]}
+    with pytest.raises(BatchProcessingError) as raised:
+        process_partial_response(batch, handle, BatchProcessor(EventType.SQS))
+    return str(raised.value)
 
 
 def test_a_batch_of_one_that_fails_whole_is_told_by_the_reason_of_that_one_without_personal_data():
-    # given a function that raises, as Powertools does, with the traceback of the only message in its own
+    # given
+    whole = batch_of_one_that_fails_whole("Expected `int`, got 'ada@example.com'\nat `$.detail.quantity`")
+
     class Raising(Lambda):
         def invoke(self, FunctionName, Payload):
-            told = json.dumps({"errorType": "BatchProcessingError", "errorMessage": BATCH_OF_ONE_FAILED})
+            told = json.dumps({"errorType": "BatchProcessingError", "errorMessage": whole})
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(told.encode())}
 
     checkout = {**of("b-1"), "detail": {"checkoutId": "c-1", "shipping": {"email": "ada@example.com"}}}
@@ -387,7 +389,10 @@ def test_a_batch_of_one_that_fails_whole_is_told_by_the_reason_of_that_one_witho
     _, said = sent(sqs, [CHECKOUTS], Raising())
 
     # then
-    assert said.splitlines()[1:] == ["    ValidationError: Expected `int`, got '…'", "1 still failing."]
+    assert said.splitlines()[1:] == [
+        "    ValueError: Expected `int`, got '…' at `$.detail.quantity`",
+        "1 still failing.",
+    ]
     assert sqs.left(CHECKOUTS) == ["m-1"]
 
 
