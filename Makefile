@@ -28,7 +28,7 @@ THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then 
 OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 
 .DEFAULT_GOAL := help
-.PHONY: help up down invoke sam-local failed redrive logs replay timeline trace schemas test test-unit test-system lint \
+.PHONY: help up token down invoke sam-local failed redrive logs replay timeline trace schemas test test-unit test-system lint \
   format benchmark cost clean remember-python
 
 help: ## List what make can do
@@ -36,6 +36,9 @@ help: ## List what make can do
 
 up: $(VENVS) ## Run EventFlow whole on this machine [PORT=4566] [TIMELINE=off] [PYTHON=python3]
 	@$(LOCAL) up --timeline "$(TIMELINE)" $(if $(PORT),--port $(PORT))
+
+token: .venvs/dev/ready ## Renew the tokens of .local/env, which last an hour; nothing is deployed or ordered
+	@$(LOCAL) token
 
 down: ## Stop it and leave nothing of it behind
 	@if [ -d .local ]; then $(LOCAL) down; else echo "EventFlow was not running."; fi

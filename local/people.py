@@ -3,6 +3,8 @@
 import base64
 import json
 import secrets
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +26,30 @@ class People:
     operator: Person
 
 
-def sign_in_everyone(cognito: Any, user_pool_id: str, client_id: str) -> People:
-    """Create whoever is missing and sign all of them in. `cognito` is a boto3 `cognito-idp` client."""
+def sign_in_everyone(
+    cognito: Any, user_pool_id: str, client_id: str, passwords: Mapping[str, str] | None = None
+) -> People:
+    """Create whoever is missing and sign all of them in. `cognito` is a boto3 `cognito-idp` client.
+
+    `passwords` are those that are known, by username. One that still works is kept.
+    """
 
     def person(name: str, *groups: str) -> Person:
-        return sign_in(cognito, user_pool_id, client_id, f"{name}@example.com", groups)
+        username = f"{name}@example.com"
+        return sign_in(cognito, user_pool_id, client_id, username, groups, (passwords or {}).get(username, ""))
 
     return People(person("ada"), person("grace"), person("olive", "operators"))
 
 
-def sign_in(cognito: Any, user_pool_id: str, client_id: str, username: str, groups: tuple[str, ...] = ()) -> Person:
-    """Create the person unless there is one of this name, an e-mail address, and sign in."""
+def sign_in(
+    cognito: Any, user_pool_id: str, client_id: str, username: str, groups: tuple[str, ...] = (), password: str = ""
+) -> Person:
+    """Sign in with the password, if it still works. If not, create the person, unless there is one of this name (an
+    e-mail address), and sign in with a new password.
+    """
+    if password:
+        with suppress(cognito.exceptions.NotAuthorizedException, cognito.exceptions.UserNotFoundException):
+            return _signed_in(cognito, user_pool_id, client_id, username, password)
     user = {"UserPoolId": user_pool_id, "Username": username}
     password = f"{secrets.token_urlsafe(24)}-aA1"  # the suffix meets any password policy
     attributes = [{"Name": "email", "Value": username}, {"Name": "email_verified", "Value": "true"}]
@@ -45,6 +60,10 @@ def sign_in(cognito: Any, user_pool_id: str, client_id: str, username: str, grou
     cognito.admin_set_user_password(**user, Password=password, Permanent=True)
     for group in groups:
         cognito.admin_add_user_to_group(**user, GroupName=group)
+    return _signed_in(cognito, user_pool_id, client_id, username, password)
+
+
+def _signed_in(cognito: Any, user_pool_id: str, client_id: str, username: str, password: str) -> Person:
     answer = cognito.admin_initiate_auth(
         UserPoolId=user_pool_id,
         ClientId=client_id,
