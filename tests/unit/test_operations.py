@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from eventflow.store import COUNTED
+from orders.orders import Status
 
 from .bus import PUBLISHED
-from .sam_template import ALL_FUNCTIONS, FUNCTIONS, TEMPLATE, TIMELINE, resources
+from .sam_template import ALL_FUNCTIONS, FUNCTIONS, ROOT, TEMPLATE, TIMELINE, resources
 from .transformed import deployed, of_kind, rendered
 
 LOGS = resources("AWS::Logs::LogGroup") | resources("AWS::Logs::LogGroup", TIMELINE)
@@ -167,6 +168,20 @@ def test_the_dashboard_draws_nothing_of_another_stack_in_the_account():
     # which is where the functions count
     for function in of_kind("AWS::Lambda::Function", deployed(**{"AWS::StackName": "another"})).values():
         assert function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == "another"
+
+
+def test_the_documents_count_what_it_costs_at_rest():
+    text = (ROOT / "docs" / "how-it-works.md").read_text()
+    queries = [name for name, alarm in ALARMS.items() if "Metrics" in alarm]
+    rules = of_kind("AWS::Events::Rule", deployed())
+    statuses = [status for status in Status if status.is_off]
+    for said in (
+        f"| {len(ALARMS) - len(queries)} of a metric at 0.10 | {(len(ALARMS) - len(queries)) / 10:.2f} |",
+        f"| {len(queries)} queries at 0.10 for each rule that has the metric: {len(rules) + 1} rules |",
+        f"| {len(COUNTED) + 1 + len(statuses)} at 0.30, ",
+        f"| the timeline: {len(TIMELINE_ALARMS)} alarms, ",
+    ):
+        assert said in text
 
 
 # Stages
