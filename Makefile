@@ -19,6 +19,7 @@ UNPACK   =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
+UV        = .venvs/uv/bin/uv
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
 CODE      = $(wildcard functions local ops tests timeline examples benchmarks)
@@ -29,7 +30,7 @@ THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then 
 OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 
 .DEFAULT_GOAL := help
-.PHONY: help up down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit \
+.PHONY: help up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit \
   test-system lint format benchmark cost clean remember-python
 
 help: ## List what make can do
@@ -37,6 +38,9 @@ help: ## List what make can do
 
 up: $(VENVS) ## Run EventFlow whole on this machine [PORT=4566] [TIMELINE=off] [PYTHON=python3]
 	@$(LOCAL) up --timeline "$(TIMELINE)" $(if $(PORT),--port $(PORT))
+
+token: .venvs/dev/ready ## Renew the tokens of .local/env, which last an hour; nothing is deployed or ordered
+	@$(LOCAL) token
 
 down: ## Stop it and leave nothing of it behind
 	@if [ -d .local ]; then $(LOCAL) down; else echo "EventFlow was not running."; fi
@@ -108,13 +112,20 @@ clean: down ## Remove all that make made, the virtual environments too
 	@rm -rf .venvs .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # One virtual environment for the developer's tools; one that stands for Lambda's own runtime, under the emulator.
-.venvs/dev/ready: requirements-dev.txt layer/requirements.txt .venvs/python
-.venvs/emulator/ready: local/requirements.txt .venvs/python
+.venvs/dev/ready: requirements-dev.txt layer/requirements.txt $(UV)
+.venvs/emulator/ready: local/requirements.txt $(UV)
 $(VENVS):
 	@echo "  Install $< into $(@D), once"
 	@rm -rf $(@D)
-	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement $<
+	@$(PYTHON) -m venv $(if $(filter .venvs/emulator,$(@D)),--without-pip) $(@D)
+	@$(UV) pip install --quiet --python $(@D) --requirement $<
+	@touch $@
+
+# uv installs in seconds what takes pip a minute. It is pinned where the other tools are.
+$(UV): requirements-dev.txt .venvs/python
+	@rm -rf .venvs/uv
+	@$(PYTHON) -m venv .venvs/uv
+	@.venvs/uv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' $<)"
 	@touch $@
 
 # Which Python that was: another PYTHON= makes both anew, none keeps it.

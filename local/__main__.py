@@ -1,4 +1,4 @@
-"""`python -m local up | down | invoke | sam-local`: what the Makefile's targets of these names run."""
+"""`python -m local up | token | down | invoke | sam-local`: what the Makefile's targets of these names run."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from local.cloud import STATE, Cloud, CloudError
 from local.invoke import invoke
 from local.sam_local import sam_local
-from local.up import down, up
+from local.up import down, token, up
 from ops import OpsError
 
 
@@ -38,6 +38,8 @@ up_command.add_argument(
     help="deploy the timeline, or take it away (default: on)",
 )
 
+commands.add_parser("token", help="sign in again, for another hour, without a new deployment or an order")
+
 commands.add_parser("down", help="stop EventFlow and leave nothing of it behind")
 
 invoke_command = commands.add_parser("invoke", help="run one deployed function on a sample event")
@@ -53,6 +55,8 @@ def main() -> int:
     match arguments.command:
         case "up":
             up(arguments.port, arguments.timeline)
+        case "token":
+            token()
         case "down":
             down()
         case "invoke":

@@ -1,4 +1,4 @@
-"""The story of `make up` and `make down`, from top to bottom."""
+"""The story of `make up`, `make token` and `make down`, from top to bottom."""
 
 import fcntl
 import shlex
@@ -17,12 +17,25 @@ from local import demo, plans, xray
 from local.cloud import ROOT, STATE, Cloud, CloudError
 from local.people import People, sign_in_everyone
 from local.plans import Order
-from local.stack import TIMELINE_NAME, TIMELINE_TEMPLATE, Stack, attached_to, build, delete, deploy, is_deployed
+from local.stack import (
+    STACK_NAME,
+    TIMELINE_NAME,
+    TIMELINE_TEMPLATE,
+    Stack,
+    attached_to,
+    build,
+    delete,
+    deploy,
+    deployed,
+    is_deployed,
+)
 from ops import OpsError
 from orders.orders import order_id_for
 
 DEFAULT_PORT = 4566
 KEY = "my-first-order"
+PUBLISHED = ("SHOPPER", "OPERATOR")
+"""Whose passwords are in .local/env."""
 
 console = Console(highlight=False)
 
@@ -50,6 +63,20 @@ def up(port: int | None, with_timeline: bool) -> None:
             raise
 
 
+def token() -> None:
+    """Sign the people of the demo in again, and write .local/env. Nothing is deployed or ordered. Raises CloudError."""
+    with _nobody_else_at_work():
+        cloud = Cloud.found(STATE)
+        if not cloud or not is_deployed(cloud, STACK_NAME):
+            raise CloudError("EventFlow does not run here: make up")
+        stack = deployed(cloud)
+        timeline = deployed(cloud, TIMELINE_NAME) if is_deployed(cloud, TIMELINE_NAME) else None
+        people = _sign_in(cloud, stack)
+        _write_env(cloud, stack, timeline, people)
+    about_console = _about_console(timeline, people) if timeline else ""
+    console.print(f"New tokens, for an hour: . .local/env\n{about_console}".rstrip(), markup=False, soft_wrap=True)
+
+
 def down() -> None:
     """Stop EventFlow and leave nothing of it behind. Raises CloudError."""
     with _nobody_else_at_work():
@@ -61,12 +88,17 @@ def down() -> None:
 
 @contextmanager
 def _nobody_else_at_work() -> Iterator[None]:
-    """One `make up` or `make down` at a time: the lock is on a file that is always there, and goes with the process."""
+    """One of `make up`, `make token` and `make down` at a time.
+
+    The lock is on a file that is always there, and goes with the process.
+    """
     with (ROOT / "Makefile").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CloudError("another `make up` or `make down` is at work here: wait for it to end") from None
+            raise CloudError(
+                "another `make up`, `make token` or `make down` is at work here: wait for it to end"
+            ) from None
         yield
 
 
@@ -84,8 +116,7 @@ def _deploy_and_demonstrate(cloud: Cloud, with_timeline: bool) -> None:
         elif is_deployed(cloud, TIMELINE_NAME):
             with _step("Take the timeline away: sam delete"):
                 delete(cloud, TIMELINE_NAME)
-    with _step("Sign in two shoppers and an operator"):
-        people = sign_in_everyone(cloud.client("cognito-idp"), stack.user_pool_id, stack.client_id)
+    people = _sign_in(cloud, stack)
     _write_env(cloud, stack, timeline, people)
     with _step(f"Sell {len(plans.PRODUCTS)} products"):
         demo.sell(stack, people)
@@ -109,6 +140,22 @@ def _step(title: str) -> Iterator[None]:
         progress.add_task(title, total=None)
         yield
     console.print(f"  {title:40} {time.monotonic() - started:5.1f} s")
+
+
+def _sign_in(cloud: Cloud, stack: Stack) -> People:
+    """With the passwords of .local/env, where it has some: they are those that somebody may use at the console."""
+    known = _read_env(cloud)
+    passwords = {known[f"{who}_EMAIL"]: known[f"{who}_PASSWORD"] for who in PUBLISHED if f"{who}_PASSWORD" in known}
+    with _step("Sign in two shoppers and an operator"):
+        return sign_in_everyone(cloud.client("cognito-idp"), stack.user_pool_id, stack.client_id, passwords)
+
+
+def _read_env(cloud: Cloud) -> dict[str, str]:
+    """What `_write_env` wrote, if it did."""
+    file = cloud.state / "env"
+    lines = file.read_text().splitlines() if file.exists() else []
+    exports = [shlex.split(line)[1] for line in lines if line.startswith("export ")]
+    return dict(export.split("=", 1) for export in exports)
 
 
 def _write_env(cloud: Cloud, stack: Stack, timeline: Stack | None, people: People) -> None:
@@ -143,7 +190,7 @@ def _tell_how_to_go_on(stack: Stack, timeline: Stack | None, people: People, ord
         f"""
 EventFlow runs. Its API: {stack.api_url}{_about_console(timeline, people) if timeline else ""}
 
-  . .local/env          # API_URL, tokens for an hour (`make up` renews them), and `sam` pointed at this cloud
+  . .local/env          # API_URL, tokens for an hour (`make token` renews them), and `sam` pointed at this cloud
 
   # Place an order. Its id follows from the Idempotency-Key: send this twice, and it is still one order.
   curl -s "$API_URL/orders" -H "Authorization: $SHOPPER_TOKEN" -H "Idempotency-Key: {KEY}" \\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -12,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 from rich.text import Text
 
 from ops import OpsError, failed, logs, redrive
 from ops.moments import moment
 from ops.replay import Replay, follow, start
-from ops.stack import Stack, runs_here
+from ops.stack import Stack, require_running, runs_here
 from ops.trace import documents, trace_header, traces_of
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ replay_command = commands.add_parser(
     "replay",
     help="deliver archived events again",
     description="Deliver archived events again, to every rule of the bus or to one, and wait until that is done. "
-    "Consumers know what they have handled, so nothing happens twice; a price list is rebuilt. On AWS it takes up to "
-    "ten minutes until a new event is in the archive. `make replay` runs this on the embedded cloud where `make up` "
-    "has left a .local/env and the shell sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID, else where the shell points.",
+    "Consumers do not do again what they have handled; a price list is rebuilt. What had failed is tried again, and if "
+    "it fails again, it is in its failed-events queue twice. On AWS it takes up to ten minutes until a new event is in "
+    "the archive. `make replay` runs this on the embedded cloud where `make up` has left a .local/env and the shell "
+    "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID, else where the shell points.",
 )
 replay_command.add_argument("--since", required=True, help="events from here on: 2h (ago; s, m, h, d) or ISO 8601")
 replay_command.add_argument("--until", default="", help="up to here, written alike (default: now)")
@@ -77,8 +79,8 @@ trace_command.add_argument(
 failed_command = commands.add_parser(
     "failed",
     help="list what is in the failed-events queues",
-    description="List what is in the failed-events queues of the stack and of its timeline: when it got there, which "
-    "event of which order, who failed on it, and why. It all stays there.",
+    description="List what is in the failed-events queues of the stack and of the timelines that listen to its bus: "
+    "when it got there, which event of which order, who failed on it, and why. It all stays there.",
 )
 failed_command.add_argument("--json", action="store_true", help="for machines")
 
@@ -99,8 +101,8 @@ for command in (failed_command, redrive_command):
 logs_command = commands.add_parser(
     "logs",
     help="one order's log, of all functions",
-    description="One order's log: what all functions of the stack and of its timeline logged about it, in the order of "
-    "time, with what Lambda and Python added.",
+    description="One order's log: what all functions of the stack and of the timelines that listen to its bus logged "
+    "about it, in the order of time, with what Lambda and Python added.",
 )
 logs_command.add_argument("order", help="its whole id")
 logs_command.add_argument("--since", default="1h", help="from here on: 2h (ago; s, m, h, d) or ISO 8601 (default: 1h)")
@@ -128,8 +130,28 @@ for command in (failed_command, redrive_command, logs_command, smoke_command):
     )
 
 
+ASKED_FOR = {
+    "replay": ("since", "from when on? make replay SINCE=2h"),
+    **{
+        name: ("order", f"which order? name it by its id: make {name} ORDER=...")
+        for name in ("logs", "timeline", "trace")
+    },
+}
+"""What each command cannot do without, and what to say where `make` has passed it on empty."""
+
+NO_CLOUD = (
+    "on which cloud? `make up` starts one on this machine (without make: then `. .local/env`); AWS_PROFILE names an "
+    "account on AWS"
+)
+
+
 def main() -> None:
+    """Raises OpsError, and what boto3 raises."""
     arguments = parser.parse_args()
+    needed, question = ASKED_FOR.get(arguments.command, ("command", ""))
+    if not getattr(arguments, needed):
+        raise OpsError(question)
+    require_running(os.environ.get("AWS_ENDPOINT_URL", ""))
     run = {
         "failed": _failed,
         "redrive": _redrive,
@@ -143,7 +165,7 @@ def main() -> None:
 
 
 def _failed(arguments: argparse.Namespace) -> None:
-    stacks, sqs = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
+    stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
     found = _look(arguments, stacks, sqs)
     if arguments.json:
         print(failed.as_json(found, failed.names_of(stacks)))
@@ -163,14 +185,14 @@ def _look(arguments: argparse.Namespace, stacks: list[Stack], sqs: SQSClient) ->
 
 def _redrive(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False)
-    stacks, sqs = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
+    stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
     names = failed.names_of(stacks)
     # once: what is sent again by a client that lost patience would be sent twice at once
     config = Config(read_timeout=redrive.LONGEST_CALL_SECONDS, retries={"total_max_attempts": 1})
     if runs_here(sqs):
         config = config.merge(Config(inject_host_prefix=False))  # there is no sync-127.0.0.1
     consumers = redrive.Consumers(
-        names, boto3.client("lambda", config=config), boto3.client("stepfunctions", config=config)
+        redrive.addresses(stacks), boto3.client("lambda", config=config), boto3.client("stepfunctions", config=config)
     )
     planned = _look(arguments, stacks, sqs)
     if not planned:
@@ -188,22 +210,19 @@ def _redrive(arguments: argparse.Namespace) -> None:
 
 
 def _logs(arguments: argparse.Namespace) -> None:
-    if not arguments.order:
-        raise OpsError("which order? name it by its id: make logs ORDER=...")
     console = Console(highlight=False)
     since = moment("--since", arguments.since, datetime.now(UTC))
-    stacks = Stack.with_add_on(arguments.stack_name, boto3.client("cloudformation"))
+    stacks = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation"))
     groups = logs.groups_of(stacks, boto3.client("lambda"))
     cloudwatch = boto3.client("logs", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
 
-    def read(since: datetime) -> list[logs.Line]:
-        return logs.lines_about(arguments.order, groups, cloudwatch, since)
-
     if arguments.follow:
-        logs.follow(read, since, console)
+        no_quota = math.inf
+        per_second = no_quota if runs_here(cloudwatch) else logs.CALLS_PER_SECOND
+        logs.follow(arguments.order, groups, cloudwatch, since, console, per_second)
         return
     with Console(stderr=True).status("Reading the logs"):
-        lines = read(since)
+        lines = logs.lines_about(arguments.order, groups, cloudwatch, since)
     logs.show(lines, console)
     if not lines:
         raise OpsError(f"no log names {arguments.order!r} since {since:%Y-%m-%d %H:%M:%S} UTC; further back: SINCE=1d")
@@ -277,6 +296,15 @@ def _confirm(otherwise: str) -> None:
         raise OpsError(otherwise)
 
 
+def _told(error: Exception) -> str:
+    """What boto3 raised, with what to do about it."""
+    if isinstance(error, NoCredentialsError | NoRegionError) and not boto3.Session().get_credentials():
+        return NO_CLOUD
+    if isinstance(error, NoRegionError):
+        return "in which region? set AWS_DEFAULT_REGION"
+    return f"{error} (is the environment that of the right AWS account? locally: `. .local/env`)"
+
+
 if __name__ == "__main__":
     try:
         main()
@@ -287,4 +315,4 @@ if __name__ == "__main__":
     except (BotoCoreError, ClientError) as error:
         if os.environ.get("EVENTFLOW_DEBUG"):
             raise
-        sys.exit(f"error: {error} (is the environment that of the right AWS account? locally: `. .local/env`)")
+        sys.exit(f"error: {_told(error)}")

@@ -97,7 +97,7 @@ def failed_queues(stacks: Iterable[Stack], sqs: SQSClient, service: str = "") ->
     queues = [queue for stack in stacks for queue in _failed_queues_of(stack, sqs)]
     chosen = [queue for queue in queues if service in ("", queue.service)]
     if not chosen:
-        known = ", ".join(sorted(queue.service for queue in queues))
+        known = ", ".join(sorted({queue.service for queue in queues}))
         raise OpsError(f"there is no failed-events queue of {service or 'any service'}; there is: {known or 'none'}")
     return chosen
 
@@ -157,11 +157,11 @@ def read(message: Message, queue: FailedQueue) -> FailedEvent:
             told = {"event": body, "consumer": queue.feeder, "reason": "handed out too often; its log says why"}
         case _:
             told = {"error": "Unreadable", "reason": "it is neither an event nor the record of one"}
-    told["reason"] = _without_personal_data(told["reason"], told.get("event", {}))
+    told["reason"] = without_personal_data(told["reason"], told.get("event", {}))
     return FailedEvent(queue, message["MessageId"], failed_at, **told)
 
 
-def _without_personal_data(reason: str, event: Event) -> str:
+def without_personal_data(reason: str, event: Event) -> str:
     """An exception may cite what it could not read."""
     detail = event.get("detail")
     for value in _leaves(detail.get(PERSONAL) if isinstance(detail, Mapping) else None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,13 @@ LogEvent = Mapping[str, Any]
 """As FilterLogEvents returns it: logStreamName, timestamp (ms), message."""
 
 POLL_SECONDS = 2.0
+
+CALLS_PER_SECOND = 3.0
+"""Of FilterLogEvents, while following. AWS allows 5 a second per account and region in most regions (CloudWatch Logs
+quotas), and that cannot be raised. What is left is for others."""
+
+CALLS_AT_ONCE = 5
+"""In one look at all logs, which is soon over. What is refused meanwhile is tried again."""
 
 LATE = timedelta(minutes=2)
 """By how much CloudWatch may be late with a line."""
@@ -69,34 +76,59 @@ def groups_of(stacks: Iterable[Stack], lambdas: LambdaClient) -> list[Group]:
         return list(pool.map(group, sorted(functions)))
 
 
+@dataclass
+class Pace:
+    """Keeps calls apart, so that there are at most `per_second` of them."""
+
+    per_second: float
+    clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep
+    _next: float = 0.0
+
+    def wait(self) -> None:
+        """Returns when the next call may be made."""
+        now = self.clock()
+        if now < self._next:
+            self.pause(self._next - now)
+        self._next = max(now, self._next) + 1 / self.per_second
+
+
 def lines_about(order: str, groups: Iterable[Group], logs: Any, since: datetime) -> list[Line]:
     """All that was logged about an order since then, oldest first; `logs` is a CloudWatchLogs client."""
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
         found = pool.map(lambda group: list(_lines(order, group, logs, since)), groups)
     return sorted((line for lines in found for line in lines), key=lambda line: line.at)
 
 
-def _lines(order: str, group: Group, logs: Any, since: datetime) -> Iterator[Line]:
+def _lines(
+    order: str, group: Group, logs: Any, since: datetime, wait: Callable[[], None] = lambda: None
+) -> Iterator[Line]:
     """What names the order; and what else its invocations wrote, which is how Python tells of an exception, and Lambda
-    of a timeout: without naming anything.
+    of a timeout: without naming anything. `wait` comes before each call.
     """
     # a term, in quotes, finds lines that are no JSON too, and is what the emulator understands
     request = {"startTime": int(since.timestamp() * 1000), "filterPattern": json.dumps(order)}
     whole = re.compile(rf"(?<![\w-]){re.escape(order)}(?![\w-])")
-    naming = [event for event in _events(logs, group, request) if whole.search(event["message"])]
+    naming = [event for event in _events(logs, group, request, wait) if whole.search(event["message"])]
     beside: list[LogEvent] = []
     for (stream, request_id), times in _invocations(naming).items():
         span = {"startTime": min(times) - AROUND_MS, "endTime": max(times) + AROUND_MS}
-        events = _events(logs, group, {"logStreamNames": [stream], **span})
+        events = _events(logs, group, {"logStreamNames": [stream], **span}, wait)
         beside += [event for event in _of_invocation(request_id, events) if _belongs(event["message"], order)]
     alone = [event for event in naming if event not in beside]
     return _read([*beside, *alone], group.function)
 
 
-def _events(logs: Any, group: Group, request: Mapping[str, Any]) -> Iterator[LogEvent]:
+def _events(logs: Any, group: Group, request: Mapping[str, Any], wait: Callable[[], None]) -> Iterator[LogEvent]:
+    token: dict[str, str] = {}
     try:
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group.name, **request):
+        while True:
+            wait()
+            page = logs.filter_log_events(logGroupName=group.name, **request, **token)
             yield from page["events"]
+            if not page.get("nextToken"):
+                return
+            token = {"nextToken": page["nextToken"]}
     except logs.exceptions.ResourceNotFoundException:
         return  # the function has never run
 
@@ -183,17 +215,27 @@ def show(lines: Iterable[Line], console: Console) -> None:
 
 
 def follow(
-    read: Callable[[datetime], list[Line]],
+    order: str,
+    groups: Sequence[Group],
+    logs: Any,
     since: datetime,
     console: Console,
+    per_second: float = CALLS_PER_SECOND,
+    clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Show each line once, as they come, until interrupted."""
+    """Show each line about an order once, as they come, until interrupted.
+
+    The groups are asked in turn, with at most `per_second` calls, and what a round finds is shown oldest first.
+    """
     seen: set[Line] = set()
+    pace, aside = Pace(per_second, clock, pause), Console(stderr=True)
     try:
         while True:
             asked = datetime.now(UTC)
-            fresh = [line for line in read(since) if line not in seen]
+            with aside.status("Reading the logs"):
+                found = [line for group in groups for line in _lines(order, group, logs, since, pace.wait)]
+            fresh = sorted((line for line in found if line not in seen), key=lambda line: line.at)
             seen.update(fresh)
             show(fresh, console)
             since = max(since, asked - LATE)

@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,15 @@ class Person:
     token: str
 
 
-def sign_in(cognito: Any, user_pool_id: str, client_id: str, username: str, groups: tuple[str, ...] = ()) -> Person:
-    """Create the person unless there is one of this name, an e-mail address, and sign in.
-
-    `cognito` is a boto3 `cognito-idp` client.
+def sign_in(
+    cognito: Any, user_pool_id: str, client_id: str, username: str, groups: tuple[str, ...] = (), password: str = ""
+) -> Person:
+    """Sign in with the password, if it still works. If not, create the person, unless there is one of this name (an
+    e-mail address), and sign in with a new password. `cognito` is a boto3 `cognito-idp` client.
     """
+    if password:
+        with suppress(cognito.exceptions.NotAuthorizedException, cognito.exceptions.UserNotFoundException):
+            return _signed_in(cognito, user_pool_id, client_id, username, password)
     user = {"UserPoolId": user_pool_id, "Username": username}
     password = f"{secrets.token_urlsafe(24)}-aA1"  # the suffix meets any password policy
     attributes = [{"Name": "email", "Value": username}, {"Name": "email_verified", "Value": "true"}]
@@ -32,6 +37,10 @@ def sign_in(cognito: Any, user_pool_id: str, client_id: str, username: str, grou
     cognito.admin_set_user_password(**user, Password=password, Permanent=True)
     for group in groups:
         cognito.admin_add_user_to_group(**user, GroupName=group)
+    return _signed_in(cognito, user_pool_id, client_id, username, password)
+
+
+def _signed_in(cognito: Any, user_pool_id: str, client_id: str, username: str, password: str) -> Person:
     answer = cognito.admin_initiate_auth(
         UserPoolId=user_pool_id,
         ClientId=client_id,

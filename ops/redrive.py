@@ -2,24 +2,27 @@
 
 An event is never published again: that would reach every rule. The consumer is called synchronously, so that how it
 went is known. That also means no on-failure destination: what fails again stays as the message that it is, and is not
-in the queue twice. Stopped anywhere, this loses nothing: what was handled and not yet removed is sent once more, and
-its consumer knows it. Of two people at once each takes what the other does not hold.
+in the queue twice. A function is called by its alias `live`, whichever version failed: that may be the broken one.
+Stopped anywhere, this loses nothing: what was handled and not yet removed is sent once more, and its consumer knows it.
+Of two people at once each takes what the other does not hold.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.text import Text
 
-from ops.failed import FailedEvent, Hand, called, heading, in_a_line, physical_name
+from ops.failed import FailedEvent, Hand, called, heading, in_a_line, physical_name, without_personal_data
+from ops.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -28,6 +31,13 @@ if TYPE_CHECKING:
 
 LONGEST_CALL_SECONDS = 100
 """For how long a consumer is waited for. Less than ops.failed.HOLD_SECONDS: nobody is handed the message meanwhile."""
+
+LIVE = "live"
+"""The alias that traffic goes to, by the template's AutoPublishAlias."""
+
+TRACEBACK = "Traceback (most recent call last):\n"
+WHOLE_BATCH_FAILED = "BatchProcessingError"
+"""What Powertools raises when all of a batch have failed. Its message holds the traceback of each."""
 
 IN_PROGRESS = "IdempotencyAlreadyInProgressError"
 GONE = ("ResourceNotFoundException", "StateMachineDoesNotExist")
@@ -52,29 +62,43 @@ class Unreachable(Exception):
     """There is nobody to send it to. The message says why."""
 
 
+def addresses(stacks: Iterable[Stack]) -> dict[str, str]:
+    """How to call each consumer of the stacks, by its physical name: a state machine by its ARN, and a function by the
+    ARN of its alias `live`, or by its name where it has none. A queue cannot be called, and has its name here.
+    """
+    found: dict[str, str] = {}
+    for stack in stacks:
+        queues = [url.rpartition("/")[2] for url in stack.queues.values()]
+        found |= {name: name for name in (*queues, *stack.functions.values())}
+        found |= {physical_name(arn): arn for arn in stack.state_machines.values()}
+        found |= {physical_name(arn): arn for arn in stack.aliases.values() if arn.endswith(f":{LIVE}")}
+    return found
+
+
 @dataclass
 class Consumers:
-    """Those of the stacks, by physical name, and how each is made to handle one event."""
+    """Those of the stacks, as `addresses` gives them, and how each is made to handle one event."""
 
-    known: Collection[str]
+    addresses: Mapping[str, str]
     lambdas: LambdaClient
     states: SFNClient
     gave_up: set[str] = field(default_factory=set)
     """Executions started here that failed."""
 
     def address(self, failed: FailedEvent) -> str:
-        """The ARN to call. Raises Unreachable."""
+        """The ARN or the name to call: the stack's own consumer, not what the record says. Raises Unreachable."""
         if not failed.consumer:
             raise Unreachable(failed.why)
         name = physical_name(failed.consumer)
-        if name not in self.known:
+        if name not in self.addresses:
             raise Unreachable(f"{name} is not in the stack, or no longer")
         if _service(failed.consumer) != "sqs":
-            return failed.consumer
+            return self.addresses[name]
         readers = self.lambdas.list_event_source_mappings(EventSourceArn=failed.consumer)["EventSourceMappings"]
         if not readers:
             raise Unreachable(f"no function reads {name}")
-        return readers[0]["FunctionArn"]
+        reader = readers[0]["FunctionArn"]
+        return self.addresses.get(physical_name(reader), reader)
 
     def send(self, failed: FailedEvent) -> None:
         """Returns once it is handled. Raises StillFailing, Unreachable."""
@@ -101,7 +125,7 @@ class Consumers:
         told = result if isinstance(result, dict) else {}
         if told.get("errorType") == IN_PROGRESS:
             raise StillFailing("someone is handling it, or was cut off while doing so: redrive it again in a minute")
-        raise StillFailing(f"{told.get('errorType', 'Unhandled')}: {told.get('errorMessage', '')}")
+        raise StillFailing(_reason(told))
 
     def _invoke_with_batch(self, arn: str, failed: FailedEvent) -> None:
         """A batch of one, as Lambda makes it of a queue's message."""
@@ -125,6 +149,15 @@ class Consumers:
             self.gave_up.add(execution["executionArn"])
             error, cause = execution.get("error", execution["status"]), execution.get("cause", "")
             raise StillFailing(f"{error}: {cause}")
+
+
+def _reason(told: Mapping[str, Any]) -> str:
+    """Of an exception as Lambda answers it; of a batch of one, which failed whole, the exception of that one."""
+    error, message = told.get("errorType", "Unhandled"), str(told.get("errorMessage", ""))
+    if error == WHOLE_BATCH_FAILED and TRACEBACK in message:
+        lines = message.rpartition(TRACEBACK)[2].splitlines()
+        return "\n".join(dropwhile(lambda line: line.startswith(" "), lines))  # without the frames
+    return f"{error}: {message}"
 
 
 def _service(arn: str) -> str:
@@ -169,7 +202,7 @@ def _sent(failed: FailedEvent, hand: Hand, consumers: Consumers) -> tuple[Outcom
     try:
         consumers.send(failed)
     except StillFailing as error:
-        return Outcome.FAILING, str(error)
+        return Outcome.FAILING, without_personal_data(str(error), failed.event)
     except Unreachable as error:
         return Outcome.SKIPPED, str(error)
     try:

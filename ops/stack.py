@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -15,11 +15,15 @@ from ops import OpsError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 
 @dataclass(frozen=True)
 class Stack:
-    """By logical id: `rules`, `tables` and `functions` are names, `queues` URLs, `state_machines` ARNs."""
+    """By logical id: `rules`, `tables` and `functions` are names; `queues` URLs; `state_machines` and `aliases` ARNs.
+
+    `aliases` are those of functions.
+    """
 
     name: str
     outputs: Mapping[str, str] = field(default_factory=dict)
@@ -29,6 +33,7 @@ class Stack:
     functions: Mapping[str, str] = field(default_factory=dict)
     state_machines: Mapping[str, str] = field(default_factory=dict)
     queues: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """All of them: by type, as CloudFormation calls it, the physical id by logical id."""
 
@@ -40,11 +45,34 @@ class Stack:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
-            where = cloudformation.meta.region_name
-            raise OpsError(
-                f"there is no stack {name} in {where}: name it by --stack-name or $STACK_NAME, and its region by "
-                "$AWS_DEFAULT_REGION (locally: `make up`, then `. .local/env`)"
-            ) from None
+            raise _no_stack(name, cloudformation) from None
+        return cls._described(description, cloudformation)
+
+    @classmethod
+    def with_timelines(cls, name: str, cloudformation: CloudFormationClient) -> list[Self]:
+        """The stack of this name, then every timeline that listens to its bus, whatever the timeline's stack is called.
+
+        A timeline is known by its output TimelineApiUrl, and its bus by its parameter EventBusName. One that is being
+        deleted is left out. Raises OpsError if there is no stack of this name.
+        """
+        pages = cloudformation.get_paginator("describe_stacks").paginate()
+        found = [stack for page in pages for stack in page["Stacks"]]
+        described = next((stack for stack in found if stack["StackName"] == name), None)
+        if not described:
+            raise _no_stack(name, cloudformation)
+        bus = _outputs(described).get("EventBusName")
+        listening = [
+            stack
+            for stack in found
+            if bus and _parameters(stack).get("EventBusName") == bus and "TimelineApiUrl" in _outputs(stack)
+            if not stack["StackStatus"].startswith("DELETE_")
+        ]
+        timelines = sorted(listening, key=lambda stack: stack["StackName"])
+        return [cls._described(stack, cloudformation) for stack in (described, *timelines)]
+
+    @classmethod
+    def _described(cls, description: StackTypeDef, cloudformation: CloudFormationClient) -> Self:
+        name = description["StackName"]
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
 
@@ -53,24 +81,17 @@ class Stack:
 
         return cls(
             name,
-            {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])},
-            {each["ParameterKey"]: each["ParameterValue"] for each in description.get("Parameters", [])},
+            _outputs(description),
+            _parameters(description),
             # the physical id of a rule on a bus of its own is <bus>|<name>
             {logical: physical.rpartition("|")[2] for logical, physical in names("AWS::Events::Rule").items()},
             names("AWS::DynamoDB::Table"),
             names("AWS::Lambda::Function"),
             names("AWS::StepFunctions::StateMachine"),
             names("AWS::SQS::Queue"),
+            names("AWS::Lambda::Alias"),
             {kind: names(kind) for kind in {it["ResourceType"] for it in resources}},
         )
-
-    @classmethod
-    def with_add_on(cls, name: str, cloudformation: CloudFormationClient) -> list[Self]:
-        """The stack of this name and, where it is deployed, its timeline. Raises OpsError if there is no stack."""
-        stacks = [cls.named(name, cloudformation)]
-        with suppress(OpsError):
-            stacks.append(cls.named(f"{name}-timeline", cloudformation))
-        return stacks
 
     def output(self, name: str) -> str:
         """Raises OpsError if it has none of this name."""
@@ -85,6 +106,21 @@ class Stack:
         return self.tables[name]
 
 
+def _outputs(stack: StackTypeDef) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _parameters(stack: StackTypeDef) -> dict[str, str]:
+    return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+
+
+def _no_stack(name: str, cloudformation: CloudFormationClient) -> OpsError:
+    return OpsError(
+        f"there is no stack {name} in {cloudformation.meta.region_name}: name it by --stack-name or $STACK_NAME, and "
+        "its region by $AWS_DEFAULT_REGION (locally: `make up`, then `. .local/env`)"
+    )
+
+
 def runs_here(client: Any) -> bool:
     """Whether what a boto3 client speaks to is on this machine: the embedded cloud, not AWS."""
     return is_here(client.meta.endpoint_url)
@@ -94,6 +130,20 @@ def is_here(url: str) -> bool:
     """Whether a URL leads to this machine."""
     host = urlsplit(url).hostname or ""
     return host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost")
+
+
+def require_running(endpoint_url: str) -> None:
+    """Raises OpsError if that is on this machine and nothing listens there. boto3 would try for up to ten seconds."""
+    if not is_here(endpoint_url):
+        return
+    url = urlsplit(endpoint_url)
+    try:
+        socket.create_connection((url.hostname or "", url.port or 80), timeout=1).close()
+    except OSError:
+        raise OpsError(
+            "EventFlow does not run here: make up (for a stack on AWS, set AWS_PROFILE in a shell that has not sourced "
+            ".local/env)"
+        ) from None
 
 
 def reachable(url: str, endpoint: str) -> str:

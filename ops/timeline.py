@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 def timeline_of(saga_id: str, stack: Stack, dynamodb: DynamoDBClient) -> Timeline:
     """Raises OpsError if the stack has none of this id."""
-    if not saga_id:
-        raise OpsError("which order? name it by its id: make timeline ORDER=...")
     pages = dynamodb.get_paginator("query").paginate(
         TableName=stack.table("TimelineTable"),
         KeyConditionExpression="sagaId = :saga",

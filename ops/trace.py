@@ -34,8 +34,6 @@ def trace_header(order_id: str, stack: Stack, dynamodb: DynamoDBClient) -> str:
 
     Raises OpsError if there is no such order, or nobody traced it.
     """
-    if not order_id:
-        raise OpsError("which order? name it by its id: make trace ORDER=...")
     row: Any = dynamodb.get_item(TableName=stack.table("OrdersTable"), Key={"orderId": {"S": order_id}}).get("Item")
     if not row:
         raise OpsError(f"stack {stack.name} has no order {order_id}: is that its whole id?")

@@ -18,8 +18,7 @@ from eventflow import trace
 Handler = Callable[[Any, Any], Any]
 
 logger = Logger()
-NAMESPACE = "EventFlow"
-metrics = Metrics(namespace=NAMESPACE)
+metrics = Metrics()  # in the namespace POWERTOOLS_METRICS_NAMESPACE, which is the stack's own
 tracer = Tracer(patch_modules=("botocore",))
 
 # Not every invocation counts something.
@@ -168,7 +167,7 @@ def count(what: str, number: int = 1) -> None:
 
 def count_one(what: str, **dimensions: str) -> None:
     """Add one to the metric of this name, which is told apart by these dimensions too."""
-    with single_metric(what, MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
+    with single_metric(what, MetricUnit.Count, 1) as metric:
         metric.add_dimension("service", metrics.service)
         for name, value in dimensions.items():
             metric.add_dimension(name, value)

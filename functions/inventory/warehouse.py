@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from eventflow import telemetry
 from eventflow.attributes import from_attributes, to_attributes
 from eventflow.events import ShortLine
 from eventflow.outbox import Announcement
-from eventflow.store import Table, dynamodb
+from eventflow.store import Table, count_written, dynamodb
 from eventflow.transition import LostRace
 from inventory.stock import OutOfStock, Reservation, StockLevel
 
@@ -80,8 +79,7 @@ class Warehouse(Table[Reservation]):
         )
         if short:
             raise OutOfStock(short)
-        if announcement:
-            telemetry.count(announcement.detail_type)
+        count_written(announcement)
 
     def _move(self, product_id: str, by: int) -> dict[str, Any]:
         update: dict[str, Any] = {

@@ -50,7 +50,6 @@ def put(batch: list[Entry]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         results = events.put_events(Entries=batch)["Entries"]
         refused = [(item, result) for item, result in zip(batch, results, strict=True) if "ErrorCode" in result]
-        telemetry.count("EventsPublished", len(batch) - len(refused))
         if not refused:
             telemetry.logger.info("published", events=[item["DetailType"] for item in batch])
             return

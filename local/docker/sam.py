@@ -116,7 +116,7 @@ def _template(cloud: Cloud) -> Path:
     yaml = importlib.import_module("samcli.yamlhelper")
     built = build_dir(cloud) / "template.yaml"
     template = yaml.yaml_parse(built.read_text())
-    template["Globals"]["Function"]["Environment"] = {"Variables": dict.fromkeys(GIVEN, "")}
+    template["Globals"]["Function"]["Environment"]["Variables"] |= dict.fromkeys(GIVEN, "")
     path = built.with_name("sam-local.yaml")  # beside it: code is named by relative paths
     path.write_text(yaml.yaml_dump(template))
     return path

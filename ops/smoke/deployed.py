@@ -41,7 +41,7 @@ class Resource:
 
 @dataclass
 class Deployed:
-    """`stacks` are the shop's and, where one listens to its bus, its timeline's."""
+    """`stacks` are the shop's, and those of the timelines that listen to its bus."""
 
     stacks: list[Stack]
     cloudformation: CloudFormationClient
@@ -65,10 +65,9 @@ class Deployed:
 
         cloudformation = client("cloudformation")
         services = ("lambda", "events", "sqs", "dynamodb", "xray", "cloudwatch", "stepfunctions", "logs", "cognito-idp")
-        shop, *add_ons = Stack.with_add_on(name, cloudformation)
-        bus = shop.output("EventBusName")
-        listening = [add_on for add_on in add_ons if add_on.parameters.get("EventBusName") == bus]
-        return cls([shop, *listening], cloudformation, *map(client, services))
+        stacks = Stack.with_timelines(name, cloudformation)
+        stacks[0].output("EventBusName")
+        return cls(stacks, cloudformation, *map(client, services))
 
     @property
     def shop(self) -> Stack:
@@ -92,9 +91,8 @@ class Deployed:
         return self.shop.output("EventBusName")
 
     @property
-    def timeline(self) -> Stack | None:
-        """Where one listens to the shop's bus."""
-        return self.stacks[1] if len(self.stacks) > 1 else None
+    def timelines(self) -> list[Stack]:
+        return self.stacks[1:]
 
     def url(self, stack: Stack, output: str) -> str:
         """Raises OpsError if the stack has no such output."""

@@ -23,6 +23,7 @@ from ops.people import Person, sign_in, take_away
 from ops.smoke.before import failure_rate
 from ops.smoke.deployed import Deployed
 from ops.smoke.waiting import Skip, Wrong, until
+from ops.stack import Stack
 from ops.trace import Segment, documents
 from orders.orders import order_id_for
 from payment.gateway import declines
@@ -246,16 +247,17 @@ class Shopping:
             raise Wrong(f"order {order} announced {announcement.detail_type} last", self._logs_of(order))
         before, times = self._state_of(order), self._received(order, announcement.id)
         again = entry(announcement, self.at.bus)
+        self.tell("Wait for the logs to show that it was received")
         if self.at.events.put_events(Entries=[again, again])["FailedEntryCount"]:
             raise Wrong("the bus does not take an event", f"aws events describe-event-bus --name {self.at.bus}")
-        self._until(
-            "the logs to show that it was received",
+        until(
             lambda: self._received(order, announcement.id),
             lambda now: all(now[name] >= times[name] + 2 for name in times),
             self.at.patience.logs,
             lambda now: Wrong(
                 f"OrderCancelled, put twice more, was received {now}, before {times}", self._logs_of(order)
             ),
+            self.at.patience.poll_logs,
         )
         if (after := self._state_of(order)) != before:
             raise Wrong(f"an event put twice more changed {before} into {after}", self._logs_of(order))
@@ -277,23 +279,24 @@ class Shopping:
         )
 
     def timelines(self) -> None:
-        """The timeline tells of each order how it ended. Raises Skip where none listens to the bus."""
-        if not self.at.timeline:
-            raise Skip(f"no timeline listens to the bus {self.at.bus}: there is no stack {self.at.name}-timeline")
-        api = Api(self.at.url(self.at.timeline, "TimelineApiUrl"), self.people["operator"].token)
-        for placed in self.placed:
-            self._until_told(placed, api)
+        """Each timeline tells of each order how it ended. Raises Skip where none listens to the bus."""
+        if not self.at.timelines:
+            raise Skip(f"no timeline listens to the bus {self.at.bus}")
+        for timeline in self.at.timelines:
+            for placed in self.placed:
+                self._until_told(placed, timeline)
 
-    def _until_told(self, placed: Placed, api: Api) -> None:
+    def _until_told(self, placed: Placed, timeline: Stack) -> None:
+        api = Api(self.at.url(timeline, "TimelineApiUrl"), self.people["operator"].token)
         self._until(
-            f"the timeline of order {placed.order_id}",
+            f"order {placed.order_id} in {timeline.name}",
             lambda: self._found(f"/timelines/{placed.order_id}", api),
             lambda told: tells(told, placed),
             self.at.patience.order,
             lambda told: Wrong(
-                f"the timeline tells of order {placed.order_id} {_in_short(told)}, not that it is done by "
+                f"{timeline.name} tells of order {placed.order_id} {_in_short(told)}, not that it is done by "
                 f"{placed.outcome} after {', '.join(sorted(placed.events))}",
-                f"make timeline ORDER={placed.order_id} STACK_NAME={self.at.name}",
+                f"make failed SERVICE=timeline STACK_NAME={self.at.name}",
             ),
         )
 

@@ -35,12 +35,14 @@ class Patience:
     poison: float
     poll: float
     """Between two looks."""
+    poll_logs: float
+    """AWS takes five FilterLogEvents a second from an account; one look is several."""
 
 
-HERE = Patience(copies=60, order=60, logs=60, traces=60, poison=90, poll=0.2)
+HERE = Patience(copies=60, order=60, logs=60, traces=60, poison=90, poll=0.2, poll_logs=0.2)
 """The embedded cloud, on a machine with few processors that others use too, every function cold."""
 
-AWS = Patience(copies=60, order=120, logs=180, traces=180, poison=900, poll=1)
+AWS = Patience(copies=60, order=120, logs=180, traces=180, poison=900, poll=1, poll_logs=10)
 """Logs and traces take seconds to come, and up to a minute or two. Poison: a checkout is tried five times at 90 s, and
 then moved by whoever asks next; an asynchronous invocation again after one minute and after two.
 """

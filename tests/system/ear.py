@@ -18,7 +18,7 @@ class Ear:
     @classmethod
     def at(cls, cloud: Cloud, bus: str) -> "Ear":
         sqs, events = cloud.client("sqs"), cloud.client("events")
-        url = sqs.create_queue(QueueName="ear")["QueueUrl"]
+        url = sqs.create_queue(QueueName=f"ear-of-{bus}")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         events.put_rule(Name="ear", EventBusName=bus, EventPattern='{"source": [{"exists": true}]}')
         events.put_targets(Rule="ear", EventBusName=bus, Targets=[{"Id": "ear", "Arn": arn}])

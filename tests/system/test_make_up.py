@@ -1,5 +1,7 @@
 """`make up` and the README as a newcomer meets them: in a clone of their own, in a folder with a space in its name."""
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -159,6 +161,50 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     assert gone.stdout == "at <>\n"
     (error,) = errors(run(running, f"make timeline ORDER={order_id}"))
     assert error.startswith("error: there is no stack eventflow-timeline")
+
+
+def env_of(clone: Path) -> dict[str, str]:
+    """What .local/env exports."""
+    return dict(re.findall(r"^export (\w+)=(.*)$", (clone / ".local" / "env").read_text(), re.MULTILINE))
+
+
+def expiry(token: str) -> int:
+    payload = token.split(".")[1]
+    return int(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
+
+
+def test_make_token_renews_the_tokens_and_nothing_else(running):
+    # given
+    tokens = ("SHOPPER_TOKEN", "OTHER_SHOPPER_TOKEN", "OPERATOR_TOKEN")
+    before = env_of(running)
+    look = """. .local/env && curl -sf "$API_URL/orders?limit=100" -H "Authorization: $SHOPPER_TOKEN" &&
+      curl -sf "$API_URL/orders?limit=100" -H "Authorization: $OTHER_SHOPPER_TOKEN" &&
+      stat -c %y .local/sam-*.log"""
+    seen = run(running, look)
+    assert seen.returncode == 0, seen.stderr
+
+    # when
+    renewed = run(running, "make token", seconds=30)
+
+    # then each token lasts longer than before, and works
+    assert renewed.returncode == 0, renewed.stderr
+    after = env_of(running)
+    assert all(expiry(after[name]) > expiry(before[name]) for name in tokens)
+    # and nothing was ordered or deployed
+    assert run(running, look).stdout == seen.stdout
+    # and the rest of it is as it was: passwords, too, which someone may have in use at the console
+    assert {name for name in after if after[name] != before.get(name)} == set(tokens)
+    assert after.keys() == before.keys()
+    assert (running / ".local" / "env").stat().st_mode & 0o077 == 0
+    assert f"password {after['OPERATOR_PASSWORD']}" in renewed.stdout or "CONSOLE_URL" not in after
+
+
+def test_where_nothing_runs_make_token_says_what_to_do(clone):
+    finished = run(clone, "make token", seconds=30)
+
+    assert finished.returncode != 0
+    assert errors(finished) == ["error: EventFlow does not run here: make up"]
+    assert not (clone / ".local").exists()
 
 
 def test_a_template_that_is_broken_later_does_not_take_down_what_runs(running):

@@ -12,6 +12,7 @@ import pytest
 
 from local.cloud import ROOT
 
+from .test_failures import kept
 from .test_idempotency import CONSUMERS, ended_orders, forget_what_was_handled
 from .test_intake import partner_order, put
 from .waiting import eventually
@@ -234,3 +235,19 @@ def test_whom_to_send_an_order_to_is_in_no_log_and_in_one_event(shop):
     assert tellers == {"BasketCheckedOut"}
     assert shop.call("GET", f"/orders/{order}").body["shipping"] == whom
     shop.call("DELETE", "/basket")
+
+
+# What had failed
+
+
+def test_what_had_failed_and_fails_again_is_in_its_queue_twice(shop, since):
+    # given an event that no consumer can read, in a failed-events queue
+    order = str(uuid.uuid4())
+    shop.put_event("eventflow.orders", "OrderCreated", {"orderId": order, "quantity": "two", "version": "1.0"})
+    eventually(lambda: kept(shop, "PaymentFailedEvents", order), lambda seen: len(seen) == 1)
+
+    # when
+    replay(shop, since, "--rule", "PaymentFunctionOrders")
+
+    # then
+    eventually(lambda: kept(shop, "PaymentFailedEvents", order), lambda seen: len(seen) == 2)

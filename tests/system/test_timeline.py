@@ -107,6 +107,23 @@ def test_a_timeline_is_its_shoppers_own_and_every_operators(shop, timeline):
         assert timeline.call("GET", path, token="").status == 401
 
 
+def test_what_a_partner_says_of_an_order_moves_its_timeline_to_nobody(shop, timeline):
+    # given
+    order = shop.place(shop.stocked(5))
+    timeline.until_told(order, *CONFIRMED)
+
+    # when a partner names another shopper, in an event that claims to be older than the order
+    forged = {"correlationId": order, "eventId": str(uuid.uuid4()), "occurredAt": 1_000}
+    stranger = shop.people.other_shopper
+    shop.put_event("microservice_x", "Note", {"orderId": order, "userId": stranger.sub, "metadata": forged})
+
+    # then the event is there, and the saga is still its shopper's
+    timeline.until_told(order, *CONFIRMED, "Note")
+    assert timeline.ask(order, stranger).status == 404
+    assert order not in [item["id"] for item in timeline.listed(stranger, limit="100")]
+    assert timeline.ask(order, shop.people.shopper).status == 200
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

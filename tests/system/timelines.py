@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from local.stack import deployed
 from ops.people import Person
 
+from .copies import deployed_again
 from .shop import Answer, Shop
 from .waiting import eventually
 
@@ -36,24 +37,14 @@ class Timelines(Shop):
 
         Without `bus` it listens to one of its own, on which there is nothing but what the test puts there.
         """
-        events, cloudformation = self.cloud.client("events"), self.cloud.client("cloudformation")
+        events = self.cloud.client("events")
         name = f"t{uuid.uuid4().hex[:8]}-timeline"
         if not bus:
             events.create_event_bus(Name=name)
-        template = cloudformation.get_template(StackName=self.stack.name)["TemplateBody"]
-        given = {**self.stack.parameters, "EventBusName": bus or name, **parameters}
-        cloudformation.create_stack(
-            StackName=name,
-            TemplateBody=template if isinstance(template, str) else json.dumps(template),
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        )
-        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
         try:
-            yield Timelines.at(self, name)
+            with deployed_again(self.cloud, self.stack, name, {"EventBusName": bus or name, **parameters}):
+                yield Timelines.at(self, name)
         finally:
-            cloudformation.delete_stack(StackName=name)
-            cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
             if not bus:
                 events.delete_event_bus(Name=name)
 

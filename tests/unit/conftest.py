@@ -19,6 +19,7 @@ os.environ |= {
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_TRACE_DISABLED": "true",
+    "POWERTOOLS_METRICS_NAMESPACE": "eventflow-unit",
     "EVENT_BUS": "bus",
     # tables by their names in the template
     "IDEMPOTENCY_TABLE": "IdempotencyTable",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
 from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,8 +125,9 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
         {"StackName": "shop"},
     )
     common = {"LastUpdatedTimestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}
-    rule, table, queue = (
-        {**common, "ResourceType": f"AWS::{kind}"} for kind in ("Events::Rule", "DynamoDB::Table", "SQS::Queue")
+    rule, table, queue, alias = (
+        {**common, "ResourceType": f"AWS::{kind}"}
+        for kind in ("Events::Rule", "DynamoDB::Table", "SQS::Queue", "Lambda::Alias")
     )
     cloudformation.add_response(
         "list_stack_resources",
@@ -135,6 +137,7 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
                 {**rule, "LogicalResourceId": "Plain", "PhysicalResourceId": "shop-Plain-2B"},
                 {**table, "LogicalResourceId": "Table", "PhysicalResourceId": "shop-Table-3C"},
                 {**queue, "LogicalResourceId": "Queue", "PhysicalResourceId": "https://sqs/shop-Queue"},
+                {**alias, "LogicalResourceId": "Aliaslive", "PhysicalResourceId": "arn:aws:lambda:::function:it:live"},
             ]
         },
     )
@@ -146,10 +149,12 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
         rules={"OnItsBus": "shop-OnItsBus-1A", "Plain": "shop-Plain-2B"},
         tables={"Table": "shop-Table-3C"},
         queues={"Queue": "https://sqs/shop-Queue"},
+        aliases={"Aliaslive": "arn:aws:lambda:::function:it:live"},
         resources={
             "AWS::Events::Rule": {"OnItsBus": "eventflow|shop-OnItsBus-1A", "Plain": "shop-Plain-2B"},
             "AWS::DynamoDB::Table": {"Table": "shop-Table-3C"},
             "AWS::SQS::Queue": {"Queue": "https://sqs/shop-Queue"},
+            "AWS::Lambda::Alias": {"Aliaslive": "arn:aws:lambda:::function:it:live"},
         },
     )
     with pytest.raises(OpsError, match="stack shop has no output EventBusName"):
@@ -162,6 +167,60 @@ def test_a_stack_that_is_not_there_is_named_with_where_it_was_looked_for(cloudfo
     cloudformation.add_client_error("describe_stacks", "ValidationError", "Stack with id shop does not exist")
     with pytest.raises(OpsError, match="no stack shop in us-east-1: name it by --stack-name"):
         Stack.named("shop", cloudformation.client)
+
+
+def described(name, bus, *, timeline=True, status="UPDATE_COMPLETE"):
+    """A stack that listens to `bus`, as DescribeStacks lists it."""
+    outputs = [{"OutputKey": "TimelineApiUrl", "OutputValue": "https://api"}] if timeline else []
+    parameters = [{"ParameterKey": "EventBusName", "ParameterValue": bus}]
+    return {
+        "StackName": name,
+        "CreationTime": NOW,
+        "StackStatus": status,
+        "Outputs": outputs,
+        "Parameters": parameters,
+    }
+
+
+def shop_stack(**more):
+    outputs = [{"OutputKey": "EventBusName", "OutputValue": "shop-bus"}]
+    return {"StackName": "shop", "CreationTime": NOW, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs, **more}
+
+
+def with_timelines(cloudformation, *pages):
+    """The names of the stacks found, when DescribeStacks answers with these pages."""
+    for number, page in enumerate(pages, start=1):
+        more = {} if number == len(pages) else {"NextToken": str(number)}
+        cloudformation.add_response("describe_stacks", {"Stacks": list(page), **more})
+    for _ in range(3):
+        cloudformation.add_response("list_stack_resources", {"StackResourceSummaries": []})
+    return [stack.name for stack in Stack.with_timelines("shop", cloudformation.client)]
+
+
+def test_every_timeline_that_listens_to_the_stacks_bus_is_found_whatever_it_is_called(cloudformation):
+    assert with_timelines(
+        cloudformation,
+        [described("what-happened", "shop-bus"), described("other-timeline", "other-bus")],
+        [shop_stack(), described("audit", "shop-bus"), described("fraud-detection", "shop-bus", timeline=False)],
+    ) == ["shop", "audit", "what-happened"]
+
+
+def test_a_stack_called_timeline_that_listens_to_another_bus_is_none_of_its_timelines(cloudformation):
+    assert with_timelines(cloudformation, [shop_stack(), described("shop-timeline", "other-bus")]) == ["shop"]
+
+
+def test_a_timeline_that_is_being_deleted_is_left_out(cloudformation):
+    leaving = described("shop-timeline", "shop-bus", status="DELETE_IN_PROGRESS")
+    assert with_timelines(cloudformation, [shop_stack(), leaving]) == ["shop"]
+
+
+def test_a_stack_without_a_bus_of_its_own_has_no_timelines(cloudformation):
+    assert with_timelines(cloudformation, [shop_stack(Outputs=[]), described("shop-timeline", "shop-bus")]) == ["shop"]
+
+
+def test_without_the_stack_itself_it_is_said_where_it_was_looked_for(cloudformation):
+    with pytest.raises(OpsError, match="no stack shop in us-east-1: name it by --stack-name"):
+        with_timelines(cloudformation, [described("shop-timeline", "shop-bus")])
 
 
 @pytest.mark.parametrize(
@@ -322,6 +381,68 @@ def test_on_aws_it_goes_on_when_it_may(on_aws, events, monkeypatch, capsys, opti
     assert "is done" in capsys.readouterr().out
 
 
+@pytest.fixture
+def no_cloud(monkeypatch):
+    """`python -m ops` with the given arguments, where any client of AWS would be one too many."""
+
+    def refuse(name, **_):
+        raise AssertionError(f"asked {name}")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ops", *arguments])
+        command_line.main()
+
+    monkeypatch.setattr(boto3, "client", refuse)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [
+        (["replay", "--since", ""], "from when on? make replay SINCE=2h"),
+        (["logs", ""], "which order? name it by its id: make logs ORDER=..."),
+        (["timeline", ""], "which order? name it by its id: make timeline ORDER=..."),
+        (["trace", ""], "which order? name it by its id: make trace ORDER=..."),
+    ],
+)
+def test_what_is_missing_is_asked_for_by_the_name_that_make_gives_it(no_cloud, arguments, question):
+    with pytest.raises(OpsError, match=f"^{re.escape(question)}$"):
+        no_cloud(*arguments)
+
+
+COMMANDS = [["failed"], ["redrive"], ["replay", "--since", "1h"], *([name, "o-1"] for name in ("logs", "trace"))]
+
+
+@pytest.mark.parametrize("arguments", [*COMMANDS, ["timeline", "o-1"]])
+@pytest.mark.parametrize("silence", [ConnectionRefusedError, TimeoutError])
+def test_where_the_embedded_cloud_does_not_answer_it_is_not_asked_twice(no_cloud, monkeypatch, arguments, silence):
+    # given what `make up` left, and a port where nothing listens any more
+    def connect(address, timeout):
+        assert (address, timeout) == (("127.0.0.1", 4566), 1)
+        raise silence
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    monkeypatch.setattr("socket.create_connection", connect)
+
+    # then
+    with pytest.raises(OpsError, match=r"^EventFlow does not run here: make up \(for a stack on AWS, set AWS_PROFILE "):
+        no_cloud(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("error", "credentials", "told"),
+    [
+        (NoCredentialsError(), False, "on which cloud? `make up` starts one"),
+        (NoRegionError(), False, "on which cloud? `make up` starts one"),
+        (NoRegionError(), True, "in which region? set AWS_DEFAULT_REGION"),
+        (EndpointConnectionError(endpoint_url="https://x"), True, "Could not connect to .* the right AWS account?"),
+    ],
+)
+def test_whoever_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, credentials, told):
+    monkeypatch.setattr(boto3.Session, "get_credentials", lambda _: object() if credentials else None)
+    assert re.match(told.replace("?", r"\?"), command_line._told(error))
+
+
 # A timeline, read
 
 
@@ -397,11 +518,6 @@ def test_one_that_is_not_there_is_answered_with_what_to_do(dynamodb):
     expect_rows(dynamodb, [])
     with pytest.raises(OpsError, match=r"no timeline of 'o-1': .* make replay SINCE=7d RULE=shop-timeline$"):
         timeline_of("o-1", TIMELINE, dynamodb.client)
-
-
-def test_no_order_is_asked_for(dynamodb):
-    with pytest.raises(OpsError, match=r"which order\? .* make timeline ORDER="):
-        timeline_of("", TIMELINE, dynamodb.client)
 
 
 # A timeline, drawn

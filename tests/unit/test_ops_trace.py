@@ -167,11 +167,6 @@ def test_an_order_that_has_no_trace_is_told_why(row, error):
         header_of(row)
 
 
-def test_no_order_is_asked_for_by_no_name():
-    with pytest.raises(OpsError, match="which order"):
-        trace_header("", STACK, boto3.client("dynamodb"))
-
-
 def test_a_traces_documents_are_read_page_by_page():
     xray = boto3.client("xray")
     with Stubber(xray) as stub:

@@ -2,12 +2,17 @@
 
 import io
 import json
+import math
 import re
 import sys
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from botocore.exceptions import ClientError
 from rich.console import Console
 
@@ -15,7 +20,7 @@ from ops import OpsError, logs
 from ops import __main__ as command_line
 from ops.failed import FailedQueue, as_json, called, failed_queues, look, names_of, read, show
 from ops.logs import Group, Line, groups_of, lines_about
-from ops.redrive import Consumers, redrive, rehearse
+from ops.redrive import Consumers, addresses, redrive, rehearse
 from ops.stack import Stack
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
@@ -31,12 +36,17 @@ STACKS = [
             "Checkouts": URL + "shop-Checkouts-5E",
             "FailedCheckouts": URL + "shop-FailedCheckouts-6F",
         },
+        aliases={
+            "PaymentFunctionAliaslive": f"{ARN}shop-Payment-1A:live",
+            "OrdersCheckoutsFunctionAliaslive": f"{ARN}shop-Checkouts-2B:live",
+        },
     ),
-    Stack("shop-timeline", state_machines={"Keeper": KEEPER}),
+    Stack("shop-timeline", functions={"WatchFunction": "shop-timeline-Watch-7G"}, state_machines={"Keeper": KEEPER}),
 ]
 PAYMENT = FailedQueue("payment", URL + "shop-PaymentFailedEvents-3C")
 CHECKOUTS = FailedQueue("checkouts", URL + "shop-FailedCheckouts-6F", SQS + "shop-Checkouts-5E")
 NAMES = names_of(STACKS)
+ADDRESSES = addresses(STACKS)
 EVENT = {
     "id": "b-1",
     "source": "eventflow.orders",
@@ -257,7 +267,7 @@ def of(event_id):
 def sent(sqs, queues, lambdas=None, states=None, send=redrive):
     """What is said, and whether nothing is left."""
     said = io.StringIO()
-    consumers = Consumers(NAMES, lambdas or Lambda(), states)
+    consumers = Consumers(ADDRESSES, lambdas or Lambda(), states)
     console = Console(file=said, width=200, highlight=False)
     planned = look(queues, sqs)
     if send is rehearse:
@@ -277,6 +287,22 @@ def test_each_goes_to_the_alias_that_failed_and_leaves_the_queue():
     )
     assert lambdas.invoked == [(f"{ARN}shop-Payment-1A:live", of(f"b-{n}")) for n in range(3)]
     assert sqs.left(PAYMENT) == []
+
+
+@pytest.mark.parametrize("qualifier", ["", ":live", ":7", ":$LATEST", ":canary"])
+def test_whatever_version_failed_it_is_the_live_one_that_is_called(qualifier):
+    sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(arn=f"{ARN}shop-Payment-1A{qualifier}"))])
+    lambdas = Lambda()
+    assert sent(sqs, [PAYMENT], lambdas)[0]
+    assert lambdas.invoked == [(f"{ARN}shop-Payment-1A:live", EVENT)]
+
+
+@pytest.mark.parametrize("qualifier", ["", ":7"])
+def test_a_function_without_that_alias_is_called_by_its_name(qualifier):
+    sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(arn=f"{ARN}shop-timeline-Watch-7G{qualifier}"))])
+    lambdas = Lambda()
+    assert sent(sqs, [PAYMENT], lambdas)[0]
+    assert lambdas.invoked == [("shop-timeline-Watch-7G", EVENT)]
 
 
 def test_one_that_fails_again_stays_and_the_others_go():
@@ -313,7 +339,7 @@ def test_what_is_for_nobody_stays_and_the_others_go():
 
 
 def test_a_function_that_the_stack_has_and_lambda_has_not_is_gone(monkeypatch):
-    monkeypatch.setitem(NAMES, "gone", "GoneFunction")
+    monkeypatch.setitem(ADDRESSES, "gone", f"{ARN}gone:live")
     sqs = Queues(shop_PaymentFailedEvents_3C=[message(record(arn=f"{ARN}gone:live"))])
     assert "skipped  payment: OrderCreated, order o-1\n    gone:live is gone\n" in sent(sqs, [PAYMENT])[1]
     assert sqs.left(PAYMENT) == ["m-1"]
@@ -330,6 +356,50 @@ def test_a_checkout_goes_to_whoever_reads_the_queue_as_a_batch_of_one():
     (item,) = batch["Records"]
     assert function == f"{ARN}shop-Checkouts-2B:live"
     assert (json.loads(item["body"]), item["eventSource"], item["awsRegion"]) == (of("b-1"), "aws:sqs", "eu-west-1")
+
+
+def batch_of_one_that_fails_whole(reason):
+    """The message with which Powertools ends a function that could not handle the only message of its batch."""
+
+    def handle(record):
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError(reason)  # noqa: B904
+
+    batch = {"Records": [{"messageId": "m-1", "body": "{}", "eventSource": "aws:sqs"}]}
+    with pytest.raises(BatchProcessingError) as raised:
+        process_partial_response(batch, handle, BatchProcessor(EventType.SQS))
+    return str(raised.value)
+
+
+def test_a_batch_of_one_that_fails_whole_is_told_by_the_reason_of_that_one_without_personal_data():
+    # given
+    whole = batch_of_one_that_fails_whole("Expected `int`, got 'ada@example.com'\nat `$.detail.quantity`")
+
+    class Raising(Lambda):
+        def invoke(self, FunctionName, Payload):
+            told = json.dumps({"errorType": "BatchProcessingError", "errorMessage": whole})
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(told.encode())}
+
+    checkout = {**of("b-1"), "detail": {"checkoutId": "c-1", "shipping": {"email": "ada@example.com"}}}
+    sqs = Queues(shop_FailedCheckouts_6F=[message(checkout)])
+
+    # when
+    _, said = sent(sqs, [CHECKOUTS], Raising())
+
+    # then
+    assert said.splitlines()[1:] == [
+        "    ValueError: Expected `int`, got '…' at `$.detail.quantity`",
+        "1 still failing.",
+    ]
+    assert sqs.left(CHECKOUTS) == ["m-1"]
+
+
+def test_a_batch_of_one_that_is_handed_back_is_told_by_where_the_reason_is():
+    sqs = Queues(shop_FailedCheckouts_6F=[message(of("b-1"))])
+    _, said = sent(sqs, [CHECKOUTS], Lambda(fails={"b-1"}))
+    assert "    shop-Checkouts-2B refuses it: its log of message m-1 says why\n" in said
 
 
 class Keeper:
@@ -391,7 +461,7 @@ def test_what_someone_else_holds_is_left_to_them():
     sqs.held.add("receipt of m-0")
 
     # when
-    well = redrive(planned, Consumers(NAMES, Lambda(), None), sqs, NAMES, Console(file=said, width=200))
+    well = redrive(planned, Consumers(ADDRESSES, Lambda(), None), sqs, NAMES, Console(file=said, width=200))
 
     # then
     assert well
@@ -403,7 +473,7 @@ def test_what_comes_meanwhile_is_not_sent_unseen():
     sqs = three()
     planned = look([PAYMENT], sqs)
     sqs.messages[PAYMENT.url].insert(0, message(record(of("b-9")), "m-9"))
-    assert redrive(planned, Consumers(NAMES, Lambda(), None), sqs, NAMES, Console(file=io.StringIO()))
+    assert redrive(planned, Consumers(ADDRESSES, Lambda(), None), sqs, NAMES, Console(file=io.StringIO()))
     assert sqs.left(PAYMENT) == ["m-9"]
 
 
@@ -420,8 +490,8 @@ def on_aws(monkeypatch):
     }
     clients = {"sqs": sqs, "lambda": lambdas}
     monkeypatch.setattr(boto3, "client", lambda name, **_: clients.get(name))
-    payment = Stack("shop", functions=STACKS[0].functions, queues={"PaymentFailedEvents": PAYMENT.url})
-    monkeypatch.setattr(Stack, "with_add_on", lambda name, _: [payment])
+    payment = replace(STACKS[0], queues={"PaymentFailedEvents": PAYMENT.url})
+    monkeypatch.setattr(Stack, "with_timelines", lambda name, _: [payment])
 
     def run(*options):
         monkeypatch.setattr(sys, "argv", ["ops", "redrive", *options])
@@ -465,11 +535,9 @@ class Logs:
     def __init__(self, *events):
         self.events = [{"logStreamName": stream, "timestamp": at, "message": text} for stream, at, text in events]
 
-    def get_paginator(self, operation):
-        assert operation == "filter_log_events"
-        return self
-
-    def paginate(self, logGroupName, startTime, endTime=10**15, logStreamNames=(), filterPattern='""'):
+    def filter_log_events(
+        self, logGroupName, startTime, endTime=10**15, logStreamNames=(), filterPattern='""', nextToken="0"
+    ):
         if logGroupName == "/aws/lambda/never-run":
             raise self.exceptions.ResourceNotFoundException
         term = json.loads(filterPattern)
@@ -480,7 +548,8 @@ class Logs:
             and (not logStreamNames or it["logStreamName"] in logStreamNames)
             and term in it["message"]
         ]
-        return [{"events": found[at : at + 2]} for at in range(0, len(found), 2)]
+        first, after = int(nextToken), int(nextToken) + 2
+        return {"events": found[first:after], **({"nextToken": str(after)} if found[after:] else {})}
 
 
 def line(order, message="received", request="r-1", **more):
@@ -555,17 +624,99 @@ def test_a_line_is_shown_with_the_keys_that_matter_and_its_exception_below():
     assert said.getvalue() == "12:00:00.123  payment       ERROR    not [red]handled�  eventId=e-1\n    a\n    b\n"
 
 
-def test_following_shows_each_line_once():
-    said, pauses = io.StringIO(), []
-    one, two = (Line(EPOCH, "payment", "INFO", text) for text in ("one", "two"))
+class Clock:
+    """Time that goes on when someone waits, and stops whoever waits past `ends`."""
 
-    def pause(_):
-        pauses.append(1)
-        if len(pauses) == 3:
+    def __init__(self, ends):
+        self.now, self.ends = 0.0, ends
+
+    def __call__(self):
+        return self.now
+
+    def pause(self, seconds):
+        self.now += seconds
+        if self.now > self.ends:
             raise KeyboardInterrupt
 
-    logs.follow(lambda _: [one, two] if pauses else [one], EPOCH, Console(file=said), pause)
-    assert re.findall(r"one|two", said.getvalue()) == ["one", "two"]
+
+def followed(cloudwatch, clock, groups, per_second=logs.CALLS_PER_SECOND):
+    said = io.StringIO()
+    logs.follow("o-1", groups, cloudwatch, EPOCH, Console(file=said, width=200), per_second, clock, clock.pause)
+    return said.getvalue()
+
+
+def test_following_shows_each_line_once():
+    # given a line, and one that is logged later
+    later = 10**14
+    cloudwatch = Logs(("s", later, line("o-1", "one")))
+
+    class Growing(Clock):
+        def pause(self, seconds):
+            super().pause(seconds)
+            cloudwatch.events[1:] = Logs(("s", later, line("o-1", "two"))).events
+
+    clock = Growing(ends=8)
+
+    # then
+    assert re.findall(r"one|two", followed(cloudwatch, clock, [GROUP], per_second=math.inf)) == ["one", "two"]
+    assert clock.now > 8
+
+
+def test_what_a_round_of_following_finds_is_shown_in_the_order_of_time():
+    at = "2026-11-20 12:00:00,{}+0000"
+    groups = {
+        "b": [("s", 10**14, line("o-1", "second", timestamp=at.format("200")))],
+        "a": [("s", 10**14, line("o-1", "first", timestamp=at.format("100")))],
+    }
+
+    class OfTwo(Logs):
+        def filter_log_events(self, logGroupName, **request):
+            return Logs(*groups[logGroupName]).filter_log_events(logGroupName, **request)
+
+    said = followed(OfTwo(), Clock(ends=1), [Group(name, "Function") for name in groups])
+    assert re.findall("first|second", said) == ["first", "second"]
+
+
+def test_following_keeps_below_the_quota_of_calls_however_many_groups_pages_and_invocations_there_are():
+    # given as many groups as the shop and a timeline have, and of the order several pages and invocations in each
+    clock, calls = Clock(ends=60), []
+
+    class Counting(Logs):
+        def filter_log_events(self, **request):
+            calls.append(clock.now)
+            clock.now += 0.01  # it takes a moment, too
+            return super().filter_log_events(**request)
+
+    events = [(f"s{number}", 10**14, line("o-1", request=f"r-{number}")) for number in range(5)]
+
+    # when it is followed for a minute
+    followed(Counting(*events), clock, [Group(f"/aws/lambda/{number}", "Function") for number in range(18)])
+
+    # then no second has more than five calls, and it has not merely stood still
+    assert max(sum(start <= at < start + 1 for at in calls) for start in calls) <= 5
+    assert len(calls) > 100
+
+
+def test_one_look_at_all_logs_makes_five_calls_at_once_at_most():
+    # given calls that wait for each other
+    at_once, counts, lock, five = [0], [], threading.Lock(), threading.Barrier(5)
+
+    class Slow(Logs):
+        def filter_log_events(self, **request):
+            with lock:
+                at_once[0] += 1
+                counts.append(at_once[0])
+            five.wait(timeout=10)
+            with lock:
+                at_once[0] -= 1
+            return super().filter_log_events(**request)
+
+    # when
+    lines_about("o-1", [Group(f"/aws/lambda/{number}", "Function") for number in range(20)], Slow(), EPOCH)
+
+    # then
+    assert len(counts) == 20
+    assert max(counts) == 5
 
 
 def test_a_function_logs_where_it_says_or_where_lambda_puts_it():
@@ -576,4 +727,5 @@ def test_a_function_logs_where_it_says_or_where_lambda_puts_it():
     assert groups_of(STACKS, Functions()) == [
         Group("/aws/lambda/shop-Checkouts-2B", "OrdersCheckoutsFunction"),
         Group("shop-PaymentLog", "PaymentFunction"),
+        Group("/aws/lambda/shop-timeline-Watch-7G", "WatchFunction"),
     ]

@@ -40,7 +40,7 @@ def test_what_is_logged_bears_the_order_that_it_is_about_and_no_earlier_one(monk
     assert not {"orderId", "correlation_id", "detailType"} & second.keys()
 
 
-def test_what_is_counted_is_a_metric_of_eventflow_at_the_invocations_end(capsys):
+def test_what_is_counted_is_a_metric_of_the_stack_at_the_invocations_end(capsys):
     @telemetry.instrumented
     def handler(event, context):
         telemetry.count("OrderConfirmed")
@@ -50,7 +50,7 @@ def test_what_is_counted_is_a_metric_of_eventflow_at_the_invocations_end(capsys)
 
     metric = json.loads(capsys.readouterr().out)
     (definition,) = metric["_aws"]["CloudWatchMetrics"]
-    assert definition["Namespace"] == "EventFlow"
+    assert definition["Namespace"] == os.environ["POWERTOOLS_METRICS_NAMESPACE"]
     assert metric["OrderConfirmed"] == [1.0, 1.0]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from .keeper import kept, size
 from .sam_template import STATE_MACHINES, attribute, definition, walk
 
 State = dict[str, Any]
@@ -144,3 +145,84 @@ def test_a_state_machine_is_an_express_one_that_is_traced_and_logs_no_event(mach
     assert logging["Destinations"] == [{"CloudWatchLogsLogGroup": {"LogGroupArn": attribute("Log")}}]
     # what a role that logs must be allowed
     assert {"Ref": "LogDelivery"} in properties["Policies"]
+
+
+# What it makes of an event
+
+
+def event(detail: State, source: str = "eventflow.orders") -> State:
+    """As EventBridge hands it to the state machine."""
+    return {
+        "version": "0",
+        "id": "e-1",
+        "source": source,
+        "detail-type": "OrderCreated",
+        "time": "2026-11-20T12:00:00Z",
+        "detail": detail,
+    }
+
+
+MOST_BYTES = 256 * 1024
+"""Of what a task is given, and of one variable. Beyond it Step Functions raises States.DataLimitExceeded, which
+States.ALL does not catch (Step Functions Developer Guide, "Service quotas", "Handling errors").
+"""
+
+LARGEST = {
+    "of plain text": {"orderId": "o", "text": "x" * 239_000},
+    "that doubles when it is escaped": {"orderId": "o", "text": '"' * 119_000},
+    "of three bytes a character": {"orderId": "o", "text": "漢" * 79_000},
+    "of four bytes a character": {"orderId": "o", "text": "😀" * 59_000},
+    "in its id": {"orderId": "o", "metadata": {"eventId": "x" * 239_000}},
+    "in its user": {"orderId": "o", "userId": "x" * 239_000},
+    "in its correlation id": {"metadata": {"correlationId": "x" * 239_000}},
+    "in its cause": {"orderId": "o", "metadata": {"causationId": '"' * 119_000}},
+}
+
+
+@pytest.mark.parametrize("detail", LARGEST.values(), ids=LARGEST)
+def test_an_event_as_large_as_it_can_come_holds_no_state_that_nobody_could_catch(detail):
+    assert size(event(detail)) < MOST_BYTES
+
+    variables, write = kept(event(detail))
+
+    assert size(write) <= MOST_BYTES
+    assert all(size(it) <= MOST_BYTES for it in variables.values())
+    assert write["Item"]["type"] == {"S": "OrderCreated"}
+
+
+def test_of_an_event_that_is_too_large_to_be_kept_whole_it_keeps_what_led_to_it():
+    cause = {"causationId": "e-0", "traceparent": "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"}
+    _, write = kept(event({"orderId": "o", "text": '"' * 119_000, "metadata": cause}))
+    detail = json.loads(write["Item"]["detail"]["S"])
+    assert (detail.pop("tooLarge"), detail) == ("more than 250,000 bytes as they would be kept", {"metadata": cause})
+    assert write["Item"]["sagaId"] == {"S": "saga#o"}
+
+
+def test_any_other_event_is_kept_as_it_is_but_for_personal_data():
+    detail = {
+        "orderId": "o",
+        "text": 'a "quoted" word',
+        "lines": [{"n": 1, "shipping": {"name": "Ada"}}],
+        "metadata": {},
+    }
+    _, write = kept(event(detail))
+    assert json.loads(write["Item"]["detail"]["S"]) == {**detail, "lines": [{"n": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("source", "owners", "owner"),
+    [
+        ("eventflow.orders", "eventflow.", {"userId": {"S": "ada"}}),
+        ("eventflow.basket", "shop.,eventflow.", {"userId": {"S": "ada"}}),
+        # a partner, or anyone else on the bus, cannot show a stranger's order to somebody
+        ("microservice_x", "eventflow.", {}),
+        ("fraud-detection", "eventflow.", {}),
+        ("not.eventflow.orders", "eventflow.", {}),
+        # a bus of others has others to say it
+        ("acme.depot", "acme.", {"userId": {"S": "ada"}}),
+        ("acme.depot", "", {"userId": {"S": "ada"}}),
+    ],
+)
+def test_whose_a_saga_is_the_owners_sources_say_and_nobody_else(source, owners, owner):
+    _, write = kept(event({"orderId": "o", "userId": "ada"}, source), OwnerSources=owners)
+    assert {name: it for name, it in write["Item"].items() if name == "userId"} == owner
