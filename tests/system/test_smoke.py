@@ -374,7 +374,7 @@ def test_a_permission_that_is_missing_is_told_by_the_event_that_failed_for_it(sm
     assert said.run not in smoked.products()
     assert smoked.users() == []
 
-    # and once the permission is back, the command that it named and its like mend the order
+    # and once the permission is back, a redrive of what it named brings the order to its end
     redrive = [sys.executable, "-m", "ops", "redrive", "--stack-name", smoked.name, "--order", command[1]]
     subprocess.run(redrive, cwd=ROOT, env=smoked.cloud.environment(), check=True, timeout=60, stdout=subprocess.DEVNULL)
     eventually(lambda: smoked.orders(said.run), lambda statuses: statuses == ["CONFIRMED"])
