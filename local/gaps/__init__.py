@@ -3,6 +3,7 @@
 Each patch replaces functions in the emulator's modules; its docstring names what AWS does, and where it is said.
 """
 
+from local.gaps.alarms import watch_an_alarms_own_metric
 from local.gaps.claims import join_claims_with_commas
 from local.gaps.concurrency import queue_asynchronous_invocations
 from local.gaps.deliveries import (
@@ -30,3 +31,4 @@ def close() -> None:
     provision_archives()
     accept_resources_without_effect()
     parse_expressions_once()
+    watch_an_alarms_own_metric()

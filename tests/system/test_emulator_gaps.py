@@ -67,3 +67,29 @@ def test_a_rest_apis_functions_see_groups_joined_with_commas(cloud, shop):
 
     # then the function finds "operators" among them
     assert shop.call("PUT", "/inventory/mug", {"availableQty": 1}, by=auditor).status == 200
+
+
+def test_an_alarm_watches_the_metric_with_its_own_dimensions_and_no_other_stacks(cloud):
+    # given the same alarm of two stacks
+    cloudwatch, stacks = cloud.client("cloudwatch"), ("gap-one", "gap-two")
+    metric = {"Namespace": "gaps", "MetricName": "Errors", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+    for stack in stacks:
+        cloudwatch.put_metric_alarm(
+            AlarmName=stack,
+            Dimensions=[{"Name": "Stack", "Value": stack}],
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            **metric,
+        )
+
+    # when one of them fails
+    point = {"MetricName": "Errors", "Dimensions": [{"Name": "Stack", "Value": "gap-one"}], "Value": 1}
+    cloudwatch.put_metric_data(Namespace="gaps", MetricData=[point])
+
+    # then
+    def on() -> list[str]:
+        alarms = cloudwatch.describe_alarms(AlarmNames=list(stacks), StateValue="ALARM")["MetricAlarms"]
+        return [alarm["AlarmName"] for alarm in alarms]
+
+    assert eventually(on, len) == ["gap-one"]
+    cloudwatch.delete_alarms(AlarmNames=list(stacks))

@@ -216,4 +216,4 @@ def test_an_orders_log_lines_carry_its_id_and_one_trace(shop):
     assert len({line["xray_trace_id"] for line in lines}) == 1
     (created,) = [e for e in shop.ear.about(order) if e["detail-type"] == "OrderCreated"]
     traceparent = created["detail"]["metadata"]["traceparent"]
-    assert lines[0]["xray_trace_id"].replace("1-", "").replace("-", "") == traceparent.split("-")[1]
+    assert lines[0]["xray_trace_id"].removeprefix("1-").replace("-", "") == traceparent.split("-")[1]

@@ -20,9 +20,10 @@ from xml.etree import ElementTree
 import pytest
 
 from local.cloud import ROOT, Cloud
-from local.stack import Stack, attached_to, build_dir, deploy
+from local.stack import Stack, attached_to
 from ops.api import Api
 
+from .copies import deployed_again
 from .timelines import Timelines
 from .waiting import eventually
 
@@ -138,15 +139,12 @@ class Smoked:
 def smoked(
     cloud: Cloud, stack: Stack, timeline: Timelines, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Smoked]:
-    # from what was built for the session's stacks: that spares two builds
-    name, cloudformation = f"smoke-{uuid.uuid4().hex[:8]}", cloud.client("cloudformation")
-    shop = deploy(cloud, build_dir(cloud, stack.name) / "template.yaml", name)
-    built = build_dir(cloud, timeline.stack.name) / "template.yaml"
-    deploy(cloud, built, f"{name}-timeline", attached_to(shop))
-    yield Smoked(cloud, name, tmp_path_factory.mktemp("junit"))
-    for each in (f"{name}-timeline", name):
-        cloudformation.delete_stack(StackName=each)
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=each, WaiterConfig={"Delay": 1})
+    name = f"smoke-{uuid.uuid4().hex[:8]}"
+    with (
+        deployed_again(cloud, stack, name, {}) as shop,
+        deployed_again(cloud, timeline.stack, f"{name}-timeline", attached_to(shop)),
+    ):
+        yield Smoked(cloud, name, tmp_path_factory.mktemp("junit"))
 
 
 def test_a_stack_that_is_right_passes_and_only_its_orders_stay(smoked):
