@@ -29,6 +29,9 @@ TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yam
 THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then . .local/env; fi;
 OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 
+# `sam` and `aws` start twice as fast where Python may keep what it has compiled, which some containers forbid it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit \
   test-system lint format benchmark cost clean remember-python
@@ -117,7 +120,7 @@ clean: down ## Remove all that make made, the virtual environments too
 $(VENVS):
 	@echo "  Install $< into $(@D), once"
 	@rm -rf $(@D)
-	@$(PYTHON) -m venv $(if $(filter .venvs/emulator,$(@D)),--without-pip) $(@D)
+	@$(UV) venv --quiet --no-python-downloads --python $(PYTHON) --seed $(@D)
 	@$(UV) pip install --quiet --python $(@D) --requirement $<
 	@touch $@
 
