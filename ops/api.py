@@ -4,7 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ops import OpsError
@@ -27,7 +27,7 @@ class Api:
     """`url` ends with the stage; `token` goes into the Authorization header; nobody has none."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> dict[str, Any]:
         """The answer's JSON. In names of headers, _ stands for -. Raises ErrorAnswer, or OpsError for no answer."""

@@ -4,7 +4,7 @@ import base64
 import json
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,9 +13,9 @@ class Person:
     """`sub` is Cognito's id for the person, `token` an IdToken: the Authorization header, for an hour."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
     sub: str
-    token: str
+    token: str = field(repr=False)
 
 
 def sign_in(

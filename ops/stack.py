@@ -20,22 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stack:
-    """By logical id: `rules`, `tables` and `functions` are names; `queues` URLs; `state_machines` and `aliases` ARNs.
-
-    `aliases` are those of functions.
-    """
+    """`resources` are those that exist: by type, as CloudFormation calls it, the physical id by logical id."""
 
     name: str
     outputs: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
-    rules: Mapping[str, str] = field(default_factory=dict)
-    tables: Mapping[str, str] = field(default_factory=dict)
-    functions: Mapping[str, str] = field(default_factory=dict)
-    state_machines: Mapping[str, str] = field(default_factory=dict)
-    queues: Mapping[str, str] = field(default_factory=dict)
-    aliases: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """All of them: by type, as CloudFormation calls it, the physical id by logical id."""
 
     @classmethod
     def named(cls, name: str, cloudformation: CloudFormationClient) -> Self:
@@ -74,24 +64,46 @@ class Stack:
     def _described(cls, description: StackTypeDef, cloudformation: CloudFormationClient) -> Self:
         name = description["StackName"]
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
-        resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+        resources: dict[str, dict[str, str]] = {}
+        for resource in (it for page in pages for it in page["StackResourceSummaries"]):
+            physical = resource.get("PhysicalResourceId")  # none yet, or none at all: its creation failed
+            if physical and resource["ResourceStatus"] != "DELETE_COMPLETE":
+                resources.setdefault(resource["ResourceType"], {})[resource["LogicalResourceId"]] = physical
+        return cls(name, _outputs(description), _parameters(description), resources)
 
-        def names(kind: str) -> dict[str, str]:
-            return {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in resources if it["ResourceType"] == kind}
+    def of_type(self, kind: str) -> Mapping[str, str]:
+        """Physical by logical id, of a type as CloudFormation calls it."""
+        return self.resources.get(kind, {})
 
-        return cls(
-            name,
-            _outputs(description),
-            _parameters(description),
-            # the physical id of a rule on a bus of its own is <bus>|<name>
-            {logical: physical.rpartition("|")[2] for logical, physical in names("AWS::Events::Rule").items()},
-            names("AWS::DynamoDB::Table"),
-            names("AWS::Lambda::Function"),
-            names("AWS::StepFunctions::StateMachine"),
-            names("AWS::SQS::Queue"),
-            names("AWS::Lambda::Alias"),
-            {kind: names(kind) for kind in {it["ResourceType"] for it in resources}},
-        )
+    @property
+    def rules(self) -> Mapping[str, str]:
+        """Their names by logical id. The physical id of a rule on a bus of its own is <bus>|<name>."""
+        return {logical: physical.rpartition("|")[2] for logical, physical in self.of_type("AWS::Events::Rule").items()}
+
+    @property
+    def tables(self) -> Mapping[str, str]:
+        """Their names by logical id."""
+        return self.of_type("AWS::DynamoDB::Table")
+
+    @property
+    def functions(self) -> Mapping[str, str]:
+        """Their names by logical id."""
+        return self.of_type("AWS::Lambda::Function")
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """The ARNs of functions' aliases by logical id."""
+        return self.of_type("AWS::Lambda::Alias")
+
+    @property
+    def state_machines(self) -> Mapping[str, str]:
+        """Their ARNs by logical id."""
+        return self.of_type("AWS::StepFunctions::StateMachine")
+
+    @property
+    def queues(self) -> Mapping[str, str]:
+        """Their URLs by logical id."""
+        return self.of_type("AWS::SQS::Queue")
 
     def output(self, name: str) -> str:
         """Raises OpsError if it has none of this name."""
@@ -102,7 +114,10 @@ class Stack:
     def table(self, name: str) -> str:
         """Raises OpsError if it has none of this logical id."""
         if name not in self.tables:
-            raise OpsError(f"stack {self.name} has no table {name}: is it a timeline, and of this version?")
+            raise OpsError(
+                f"stack {self.name} has no table {name}: is it the right stack (the shop or its timeline), and of this "
+                "version?"
+            )
         return self.tables[name]
 
 

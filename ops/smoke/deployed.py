@@ -33,8 +33,9 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Resource:
-    """One of a stack, by its logical and its physical id."""
+    """One of a stack, by the stack's name, and by its logical and its physical id."""
 
+    stack: str
     logical: str
     physical: str
 
@@ -100,8 +101,7 @@ class Deployed:
 
     def resources(self, kind: str) -> list[Resource]:
         """Those of a type, of all stacks, as CloudFormation lists them."""
-        found = (stack.resources.get(kind, {}).items() for stack in self.stacks)
-        return [Resource(*each) for stack in found for each in stack]
+        return [Resource(stack.name, *ids) for stack in self.stacks for ids in stack.of_type(kind).items()]
 
     @cached_property
     def queues(self) -> list[FailedQueue]:

@@ -38,9 +38,11 @@ RULE = "arn:aws:events:us-east-1:123456789012:rule/eventflow/"
 STACK = Stack(
     "eventflow",
     outputs={"EventBusName": "eventflow", "ArchiveArn": ARCHIVE},
-    rules={
-        "OrdersPricesFunctionProducts": "eventflow-OrdersPrices-1A",
-        "PaymentFunctionOrders": "eventflow-Payment-2B",
+    resources={
+        "AWS::Events::Rule": {
+            "OrdersPricesFunctionProducts": "eventflow-OrdersPrices-1A",
+            "PaymentFunctionOrders": "eventflow-Payment-2B",
+        }
     },
 )
 
@@ -146,10 +148,6 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
         "shop",
         outputs={"ArchiveArn": ARCHIVE},
         parameters={"RetentionDays": "90"},
-        rules={"OnItsBus": "shop-OnItsBus-1A", "Plain": "shop-Plain-2B"},
-        tables={"Table": "shop-Table-3C"},
-        queues={"Queue": "https://sqs/shop-Queue"},
-        aliases={"Aliaslive": "arn:aws:lambda:::function:it:live"},
         resources={
             "AWS::Events::Rule": {"OnItsBus": "eventflow|shop-OnItsBus-1A", "Plain": "shop-Plain-2B"},
             "AWS::DynamoDB::Table": {"Table": "shop-Table-3C"},
@@ -157,10 +155,34 @@ def test_a_stack_knows_its_outputs_and_parameters_and_its_resources_by_logical_i
             "AWS::Lambda::Alias": {"Aliaslive": "arn:aws:lambda:::function:it:live"},
         },
     )
+    assert stack.rules == {"OnItsBus": "shop-OnItsBus-1A", "Plain": "shop-Plain-2B"}
+    assert stack.tables == {"Table": "shop-Table-3C"}
+    assert stack.queues == {"Queue": "https://sqs/shop-Queue"}
+    assert stack.aliases == {"Aliaslive": "arn:aws:lambda:::function:it:live"}
+    assert stack.functions == stack.state_machines == {}
     with pytest.raises(OpsError, match="stack shop has no output EventBusName"):
         stack.output("EventBusName")
-    with pytest.raises(OpsError, match="stack shop has no table TimelineTable: is it a timeline"):
+    with pytest.raises(OpsError, match=r"stack shop has no table TimelineTable: is it the right stack \(the shop or"):
         stack.table("TimelineTable")
+
+
+def test_of_a_deployment_under_way_only_what_exists_is_listed(cloudformation):
+    # given a table that stands, one that is not made yet, one that could not be made, and one of the former version
+    cloudformation.add_response("describe_stacks", {"Stacks": [shop_stack(StackStatus="UPDATE_IN_PROGRESS")]})
+    table = {"LastUpdatedTimestamp": NOW, "ResourceType": "AWS::DynamoDB::Table"}
+    cloudformation.add_response(
+        "list_stack_resources",
+        {
+            "StackResourceSummaries": [
+                {**table, "LogicalResourceId": "A", "PhysicalResourceId": "a", "ResourceStatus": "UPDATE_COMPLETE"},
+                {**table, "LogicalResourceId": "B", "ResourceStatus": "CREATE_IN_PROGRESS"},
+                {**table, "LogicalResourceId": "C", "PhysicalResourceId": "", "ResourceStatus": "CREATE_FAILED"},
+                {**table, "LogicalResourceId": "D", "PhysicalResourceId": "d", "ResourceStatus": "DELETE_COMPLETE"},
+            ]
+        },
+    )
+    # then
+    assert Stack.named("shop", cloudformation.client).tables == {"A": "a"}
 
 
 def test_a_stack_that_is_not_there_is_named_with_where_it_was_looked_for(cloudformation):
@@ -453,7 +475,7 @@ TIMELINE = Stack(
         "Compensations": "PaymentSucceeded=PaymentRefunded,InventoryReserved=InventoryReleased",
         "StuckAfterSeconds": "900",
     },
-    tables={"TimelineTable": "shop-timeline-TimelineTable-1A"},
+    resources={"AWS::DynamoDB::Table": {"TimelineTable": "shop-timeline-TimelineTable-1A"}},
 )
 STARTED = int(NOW.timestamp() * 1000)
 

@@ -139,7 +139,7 @@ def order_row(**event):
     return {"Item": {"orderId": {"S": "o1"}, **({"event": {"M": event}} if event else {})}}
 
 
-STACK = Stack("eventflow", tables={"OrdersTable": "eventflow-OrdersTable-1A"})
+STACK = Stack("eventflow", resources={"AWS::DynamoDB::Table": {"OrdersTable": "eventflow-OrdersTable-1A"}})
 
 
 def header_of(row):

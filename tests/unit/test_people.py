@@ -7,7 +7,8 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from ops.people import sign_in
+from ops.api import Api
+from ops.people import Person, sign_in
 
 USER = {"UserPoolId": "pool", "Username": "olive@example.com"}
 
@@ -61,3 +62,8 @@ def test_one_that_does_not_is_replaced(cognito, refusal):
 def test_who_is_not_known_gets_one(cognito):
     expect_new_password(cognito)
     assert len(signed_in(cognito, "").password) > 30
+
+
+def test_what_lets_a_person_in_is_not_shown_where_the_person_is():
+    assert repr(Person("olive", "s3cr3t", "olive's", "s3cr3t")) == "Person(username='olive', sub=\"olive's\")"
+    assert repr(Api("https://api", "s3cr3t")) == "Api(url='https://api')"

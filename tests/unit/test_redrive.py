@@ -30,18 +30,29 @@ URL = "https://sqs/123456789012/"
 STACKS = [
     Stack(
         "shop",
-        functions={"PaymentFunction": "shop-Payment-1A", "OrdersCheckoutsFunction": "shop-Checkouts-2B"},
-        queues={
-            "PaymentFailedEvents": URL + "shop-PaymentFailedEvents-3C",
-            "Checkouts": URL + "shop-Checkouts-5E",
-            "FailedCheckouts": URL + "shop-FailedCheckouts-6F",
-        },
-        aliases={
-            "PaymentFunctionAliaslive": f"{ARN}shop-Payment-1A:live",
-            "OrdersCheckoutsFunctionAliaslive": f"{ARN}shop-Checkouts-2B:live",
+        resources={
+            "AWS::Lambda::Function": {
+                "PaymentFunction": "shop-Payment-1A",
+                "OrdersCheckoutsFunction": "shop-Checkouts-2B",
+            },
+            "AWS::SQS::Queue": {
+                "PaymentFailedEvents": URL + "shop-PaymentFailedEvents-3C",
+                "Checkouts": URL + "shop-Checkouts-5E",
+                "FailedCheckouts": URL + "shop-FailedCheckouts-6F",
+            },
+            "AWS::Lambda::Alias": {
+                "PaymentFunctionAliaslive": f"{ARN}shop-Payment-1A:live",
+                "OrdersCheckoutsFunctionAliaslive": f"{ARN}shop-Checkouts-2B:live",
+            },
         },
     ),
-    Stack("shop-timeline", functions={"WatchFunction": "shop-timeline-Watch-7G"}, state_machines={"Keeper": KEEPER}),
+    Stack(
+        "shop-timeline",
+        resources={
+            "AWS::Lambda::Function": {"WatchFunction": "shop-timeline-Watch-7G"},
+            "AWS::StepFunctions::StateMachine": {"Keeper": KEEPER},
+        },
+    ),
 ]
 PAYMENT = FailedQueue("payment", URL + "shop-PaymentFailedEvents-3C")
 CHECKOUTS = FailedQueue("checkouts", URL + "shop-FailedCheckouts-6F", SQS + "shop-Checkouts-5E")
@@ -490,7 +501,8 @@ def on_aws(monkeypatch):
     }
     clients = {"sqs": sqs, "lambda": lambdas}
     monkeypatch.setattr(boto3, "client", lambda name, **_: clients.get(name))
-    payment = replace(STACKS[0], queues={"PaymentFailedEvents": PAYMENT.url})
+    queues = {"AWS::SQS::Queue": {"PaymentFailedEvents": PAYMENT.url}}
+    payment = replace(STACKS[0], resources={**STACKS[0].resources, **queues})
     monkeypatch.setattr(Stack, "with_timelines", lambda name, _: [payment])
 
     def run(*options):

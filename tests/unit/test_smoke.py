@@ -229,7 +229,7 @@ def test_a_mapping_reads_the_stream_that_its_table_has_now(mapping, latest, why)
 
 
 def test_a_failed_event_that_somebody_has_in_hand_is_there_too():
-    stack = Stack("shop", queues={"PaymentFailedEvents": "https://sqs/1/pay-failed"})
+    stack = holding("AWS::SQS::Queue", PaymentFailedEvents="https://sqs/1/pay-failed")
     before.queues(deployed(shop=stack, sqs=Queues("pay-failed")))
     with pytest.raises(Wrong, match="payment 2") as wrong:
         before.queues(deployed(shop=stack, sqs=Queues("pay-failed", messages=2)))
