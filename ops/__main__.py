@@ -111,14 +111,14 @@ logs_command.add_argument("--follow", action="store_true", help="go on until int
 smoke_command = commands.add_parser(
     "smoke",
     help="is this deployed stack right?",
-    description="Is this deployed stack right? It looks at its alarms, queues, aliases, rules and mappings; then it "
-    "shops, with users and a product of its own, and sees whether every service does its part. It ends with 1 if "
+    description="Is this deployed stack right? It checks its alarms, queues, aliases, rules and mappings; then it "
+    "shops, with users and a product of its own, and checks that every service does its part. It ends with 1 if "
     "anything is wrong, and says what to look at next. It needs PYTHONPATH=functions, which `make smoke` sets.",
 )
 smoke_command.add_argument(
     "--poison",
     action=argparse.BooleanOptionalAction,
-    help="put malformed events on the bus, and see that they reach the failed queues: alarms go off, and on AWS it "
+    help="put malformed events on the bus, and check that they reach the failed queues: alarms go off, and on AWS it "
     "takes ten minutes (default: on the embedded cloud, and where the stack's parameter Stage is dev)",
 )
 smoke_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")

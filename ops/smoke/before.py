@@ -1,11 +1,12 @@
-"""Is what is deployed set up as it should be? Looked at before any order is placed; to look changes nothing.
+"""Checks of how the stack is set up, made before any order is placed. They change nothing.
 
-What there should be comes from CloudFormation's list of the stack's resources: a new service needs no change here.
+CloudFormation's list of the stack's resources says what there should be: a new service needs no change here.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,9 @@ GONE = (
     "QueueDoesNotExist",
 )
 
+MOST_ALARMS = 100
+"""Names that DescribeAlarms takes, and alarms that it gives if asked for so many; else it gives 50."""
+
 RUNBOOK = 'docs/runbook.md, "Is this deployed stack right?"'
 
 
@@ -39,6 +43,13 @@ def require_none(problems: Iterable[Problem]) -> None:
     found = list(problems)
     if found:
         raise Wrong("; ".join(problem.what for problem in found), found[0].look_at)
+
+
+def deploy(at: Deployed, stack: str, *options: str) -> str:
+    """The command that deploys a stack again: the shop, or a timeline."""
+    environment = [] if stack == at.name else ["--config-env timeline"]
+    told = ["sam build", *environment, "&& sam deploy", *environment, f"--stack-name {stack}", *options, f"({RUNBOOK})"]
+    return " ".join(told)
 
 
 # Functions
@@ -57,7 +68,7 @@ def aliases(at: Deployed) -> None:
         except ClientError as error:
             if not _is_gone(error):
                 raise
-            yield Problem(f"{function}:{name} is gone", f"sam deploy ({RUNBOOK})")
+            yield Problem(f"{function}:{name} is gone", deploy(at, alias.stack))
             return
         if shifting.get("AdditionalVersionWeights"):
             yield Problem(
@@ -66,19 +77,19 @@ def aliases(at: Deployed) -> None:
             )
         if differing := differences(latest, live):
             what = f"{function}:{name} is not what $LATEST is; they differ in: {', '.join(differing)}"
-            yield Problem(what, f"sam build && sam deploy ({RUNBOOK})")
+            yield Problem(what, deploy(at, alias.stack))
 
     require_none(at.each(at.resources("AWS::Lambda::Alias"), look))
 
 
 def differences(latest: Json, live: Json) -> list[str]:
-    """What of two configurations of a function differs, by name; variables too by name, for a value may be a secret."""
+    """The names of what differs between two configurations of a function. No value of a variable: it may be secret."""
     one, other = _told(latest), _told(live)
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
 def _told(configuration: Json) -> dict[str, Any]:
-    """What makes a function behave as it does; not what differs from version to version anyhow, as its ARN."""
+    """What decides how a function behaves. Its ARN, say, is left out: each version has its own."""
     compared = {
         "code": "CodeSha256",
         "runtime": "Runtime",
@@ -99,7 +110,7 @@ def _told(configuration: Json) -> dict[str, Any]:
     }
 
 
-# What leads events from one to the next
+# How events get from one service to the next
 
 
 def rules(at: Deployed) -> None:
@@ -109,25 +120,25 @@ def rules(at: Deployed) -> None:
     def look(resource: Resource) -> Iterator[Problem]:
         rule = found_rule(at, resource)
         if not rule:
-            yield Problem(f"rule {resource.logical} is gone", f"sam deploy ({RUNBOOK})")
+            yield Problem(f"rule {resource.logical} is gone", deploy(at, resource.stack))
             return
         if rule.state != "ENABLED":
             on = f"--name {rule.name} --event-bus-name {rule.bus}"
             yield Problem(f"rule {resource.logical} is {rule.state}", f"aws events enable-rule {on}")
         if not rule.targets:
-            yield Problem(f"rule {resource.logical} has no target", f"sam deploy ({RUNBOOK})")
+            yield Problem(f"rule {resource.logical} has no target", deploy(at, resource.stack))
         for target in rule.targets:
             dead_letters = target.get("DeadLetterConfig", {}).get("Arn")
             for role, arn in (("target", target["Arn"]), ("dead-letter queue", dead_letters)):
                 if arn and not there(arn):
-                    yield Problem(f"rule {resource.logical}: its {role} {arn} is gone", f"sam deploy ({RUNBOOK})")
+                    yield Problem(f"rule {resource.logical}: its {role} {arn} is gone", deploy(at, resource.stack))
 
     require_none(at.each(at.resources("AWS::Events::Rule"), look))
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`pattern` is None where it goes by the clock; `targets` are as EventBridge lists them."""
+    """`pattern` is None for a rule on a schedule; `targets` are as EventBridge lists them."""
 
     name: str
     bus: str
@@ -137,7 +148,7 @@ class Rule:
 
 
 def found_rule(at: Deployed, resource: Resource) -> Rule | None:
-    """A rule as it stands. On AWS its physical id names its bus; the embedded cloud's does not."""
+    """A rule as it is now. On AWS its physical id names its bus; the embedded cloud's does not."""
     named, _, name = resource.physical.rpartition("|")
     for bus in [named] if named else [at.bus, "default"]:
         try:
@@ -154,7 +165,7 @@ def found_rule(at: Deployed, resource: Resource) -> Rule | None:
 
 
 def mappings(at: Deployed) -> None:
-    """Each event source mapping is on, and what it reads and whom it calls are there. Raises Wrong."""
+    """Each event source mapping is on, and its source and its function are there. Raises Wrong."""
     there = _existence(at)
 
     def look(resource: Resource) -> Iterator[Problem]:
@@ -163,20 +174,20 @@ def mappings(at: Deployed) -> None:
         except ClientError as error:
             if not _is_gone(error):
                 raise
-            yield Problem(f"{resource.logical} is gone", f"sam deploy ({RUNBOOK})")
+            yield Problem(f"{resource.logical} is gone", deploy(at, resource.stack))
             return
         if mapping["State"] != "Enabled":
             on = f"aws lambda update-event-source-mapping --uuid {resource.physical} --enabled"
             yield Problem(f"{resource.logical} is {mapping['State']}", on)
         for role, arn in (("source", mapping["EventSourceArn"]), ("function", mapping["FunctionArn"])):
             if not there(arn):
-                yield Problem(f"{resource.logical}: its {role} {arn} is gone", f"sam deploy ({RUNBOOK})")
+                yield Problem(f"{resource.logical}: its {role} {arn} is gone", deploy(at, resource.stack))
 
     require_none(at.each(at.resources("AWS::Lambda::EventSourceMapping"), look))
 
 
 def _existence(at: Deployed) -> Callable[[str], bool]:
-    """Whether there is what an ARN names: a function with its alias, a queue, a state machine, a table's stream."""
+    """Whether what an ARN names is there: a function with its alias, a queue, a state machine, a table's stream."""
 
     @cache
     def there(arn: str) -> bool:
@@ -210,23 +221,22 @@ def _is_gone(error: ClientError) -> bool:
 
 def queues(at: Deployed) -> None:
     """No failed-events queue holds anything. Raises Wrong."""
-    held = {queue.service: at.waiting_in(queue) for queue in at.queues}
-    told = ", ".join(f"{service} {number}" for service, number in held.items() if number)
-    require_none(
-        [Problem(f"failed events wait in the queues: {told}", f"make failed STACK_NAME={at.name}")] * bool(told)
-    )
+    held: Counter[str] = Counter()
+    for queue in at.queues:
+        held[queue.service] += at.waiting_in(queue)
+    if told := ", ".join(f"{service} {number}" for service, number in held.items() if number):
+        raise Wrong(f"failed events wait in the queues: {told}", f"make failed STACK_NAME={at.name}")
 
 
 def alarms(at: Deployed) -> None:
-    """No alarm of the stacks is on: those that they hold, for another stack's names may begin alike. Raises Wrong."""
+    """No alarm of these stacks is on. It asks by name: a prefix may be another stack's, too. Raises Wrong."""
     ours = {alarm.physical: alarm.logical for alarm in at.resources("AWS::CloudWatch::Alarm")}
     names = sorted(ours)
-    on = [
-        alarm
-        for start in range(0, len(names), 100)  # as many as DescribeAlarms takes
-        for alarm in at.cloudwatch.describe_alarms(AlarmNames=names[start : start + 100])["MetricAlarms"]
-        if alarm["StateValue"] == "ALARM"
+    described = [
+        at.cloudwatch.describe_alarms(AlarmNames=names[start : start + MOST_ALARMS], MaxRecords=MOST_ALARMS)
+        for start in range(0, len(names), MOST_ALARMS)
     ]
+    on = [alarm for page in described for alarm in page["MetricAlarms"] if alarm["StateValue"] == "ALARM"]
     require_none(
         Problem(
             f"{ours[alarm['AlarmName']]} is on: {alarm.get('StateReason', 'CloudWatch gives no reason')}",
@@ -241,7 +251,7 @@ def gateway(at: Deployed) -> None:
     if failure_rate(at) >= 100:
         raise Wrong(
             "PaymentFailureRate is 100: the gateway declines every order, so none can be confirmed",
-            "sam deploy --parameter-overrides PaymentFailureRate=10",
+            deploy(at, at.name, "--parameter-overrides PaymentFailureRate=10"),
         )
 
 

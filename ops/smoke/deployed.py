@@ -1,4 +1,4 @@
-"""The deployed stack that smoke looks at, and the faces by which it looks: all public ones."""
+"""The deployed stack that smoke checks, and the clients by which it does: AWS's public APIs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Resource:
 
 @dataclass
 class Deployed:
-    """`stacks` are the shop's, and those of the timelines that listen to its bus."""
+    """`stacks` are the shop's, then those of the timelines that listen to its bus."""
 
     stacks: list[Stack]
     cloudformation: CloudFormationClient
@@ -112,27 +112,37 @@ class Deployed:
         return groups_of(self.stacks, self.lambdas)
 
     def waiting_in(self, queue: FailedQueue) -> int:
-        """About how many messages a queue holds, those included that somebody has in hand. Looking hides none."""
+        """About how many messages a queue holds, with those that somebody is reading. It hides none."""
         names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
         answer: Any = self.sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)  # type: ignore[arg-type]
         return sum(int(answer["Attributes"].get(name, "0")) for name in names)
 
     def row(self, table: str, **key: str) -> dict[str, Any] | None:
-        """A row as plain values, read with all that was written before. `table` is its name in the template."""
+        """A row as plain values, by a consistent read. `table` is its name in the template."""
         found = self.dynamodb.get_item(
             TableName=self.shop.table(table), Key={name: {"S": it} for name, it in key.items()}, ConsistentRead=True
         )
         return from_attributes(found["Item"], dict[str, Any]) if "Item" in found else None
 
+    def put(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Put events on the shop's bus: entries of PutEvents, but for the bus. Raises Wrong if it refuses one."""
+        for each in entries:  # one by one: PutEvents takes ten at most
+            entry: Any = {**each, "EventBusName": self.bus}
+            if self.events.put_events(Entries=[entry])["FailedEntryCount"]:
+                raise waiting.Wrong(
+                    f"the bus {self.bus} does not take {each['DetailType']}",
+                    f"aws events describe-event-bus --name {self.bus}",
+                )
+
     @staticmethod
     def each(things: Iterable[F], look: Callable[[F], Iterable[R]]) -> Iterator[R]:
-        """What a look at each thing yields, several looked at at once."""
+        """All that `look` yields for each thing; it looks at several at once."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for found in pool.map(lambda thing: list(look(thing)), things):
                 yield from found
 
     def named_in_template(self) -> Mapping[str, str]:
-        """Logical by physical id, of all that has one."""
+        """Logical by physical id, of all resources."""
         return {
             physical: logical
             for stack in self.stacks

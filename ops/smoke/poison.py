@@ -1,6 +1,6 @@
-"""Malformed events, of which one must arrive in each failed-events queue, with a reason; and they are taken out again.
+"""Malformed events: one must arrive in each failed-events queue, with a reason. Then they are taken out again.
 
-They are made of the rules' own patterns: a new service is covered with no change here.
+They are made from the rules' own patterns: a new service needs no change here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from eventflow import clock
 from ops.failed import FailedEvent, FailedQueue, Hand, called, names_of, physical_name
 from ops.patterns import example, matches
-from ops.smoke.before import found_rule
+from ops.smoke.before import RUNBOOK, found_rule
 from ops.smoke.deployed import Deployed
 from ops.smoke.waiting import Wrong, until
 
@@ -23,14 +23,17 @@ UNKNOWN_VERSION = "0.0"
 """Every consumer refuses an event of a major version that it does not know, before it does anything."""
 
 LONGER_THAN_A_KEY = "x" * 1_100
-"""In the eventId, which the timeline makes part of a sort key: DynamoDB takes 1024 bytes."""
+"""Part of the eventId, which the timeline makes part of a sort key. DynamoDB takes 1024 bytes there."""
 
 TEXT = "smoke"
+
+FEW = 3
+"""So many that are still missing are named; of more there is the number."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A rule, its pattern, and whom it leads to: functions, queues, state machines, by their physical names."""
+    """A rule, its pattern, and its targets: functions, queues, state machines, by their physical names."""
 
     rule: str
     pattern: Json
@@ -46,7 +49,7 @@ class Due:
 
 
 def listeners(at: Deployed) -> list[Listener]:
-    """All rules that go by a pattern."""
+    """All rules that have a pattern."""
     found = []
     for resource in at.resources("AWS::Events::Rule"):
         rule = found_rule(at, resource)
@@ -57,17 +60,17 @@ def listeners(at: Deployed) -> list[Listener]:
 
 
 def malformed(listening: Iterable[Listener], mark: str, now: int) -> list[Json]:
-    """Events as EventBridge delivers them, at least one that each rule lets through and no consumer can take.
+    """Events as EventBridge delivers them: each rule lets at least one through, and no consumer can handle it.
 
-    `mark` stands in each as the order's id; `now` is in milliseconds. Raises NotImplementedError, which names the rule,
-    for a pattern of which no event can be made.
+    `mark` is the order's id in each; `now` is in milliseconds. Raises NotImplementedError, which names the rule, if no
+    event can be made from its pattern.
     """
     events: dict[tuple[str, str], Json] = {}
     for listener in listening:
         try:
             event = _malformed(listener.pattern, mark, now)
             if not matches(listener.pattern, event):
-                raise NotImplementedError("it asks for what a malformed event has otherwise")
+                raise NotImplementedError("it asks for another value of a field that a malformed event has")
         except NotImplementedError as error:
             raise NotImplementedError(f"no event can be made of the pattern of {listener.rule}: {error}") from None
         events.setdefault((event["source"], event["detail-type"]), event)
@@ -86,7 +89,7 @@ def _malformed(pattern: Json, mark: str, now: int) -> Json:
 
 
 def due(listening: Iterable[Listener], events: Sequence[Json]) -> set[Due]:
-    """Who has to give up which of these events."""
+    """Which consumer has to give up which of these events."""
     return {
         Due(consumer, event["detail-type"])
         for listener in listening
@@ -98,7 +101,7 @@ def due(listening: Iterable[Listener], events: Sequence[Json]) -> set[Due]:
 
 @dataclass
 class Poison:
-    """The malformed events of one run. `tell` shows which are still missing."""
+    """The malformed events of one run. `tell` shows how many are still missing."""
 
     at: Deployed
     mark: str
@@ -108,11 +111,15 @@ class Poison:
     reached: set[FailedQueue] = field(default_factory=set)
 
     def try_out(self) -> None:
-        """Each malformed event is in the queue of each consumer that it was for, and then no more. Raises Wrong."""
+        """Each malformed event arrives in the failed queue of each of its consumers, and is taken out. Raises Wrong."""
         listening = listeners(self.at)
         events = malformed(listening, self.mark, clock.now())
         self.missing = due(listening, events)
-        self._put(events)
+        self.put = True
+        self.at.put(
+            {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+            for event in events
+        )
         until(
             self._take_out,
             lambda _: not self.missing,
@@ -123,40 +130,27 @@ class Poison:
         if unreached := [queue.service for queue in self.at.queues if queue not in self.reached]:
             raise Wrong(
                 f"no malformed event reached the failed queue of {', '.join(unreached)}: no rule leads there",
-                'docs/runbook.md, "Is this deployed stack right?"',
+                RUNBOOK,
             )
 
     @property
     def _logs(self) -> str:
         return f"make logs ORDER={self.mark} STACK_NAME={self.at.name}"
 
-    def _put(self, events: Sequence[Json]) -> None:
-        self.put = True
-        for event in events:  # one by one: PutEvents takes ten at most
-            entry: Any = {
-                "EventBusName": self.at.bus,
-                "Source": event["source"],
-                "DetailType": event["detail-type"],
-                "Detail": json.dumps(event["detail"]),
-            }
-            if self.at.events.put_events(Entries=[entry])["FailedEntryCount"]:
-                raise Wrong("the bus does not take an event", f"aws events describe-event-bus --name {self.at.bus}")
-
     def _still(self) -> str:
         names = names_of(self.at.stacks)
         return ", ".join(f"{each.detail_type} of {called(each.consumer, names)}" for each in sorted(self.missing))
 
     def _take_out(self) -> None:
-        """What is ours by now. What is not is seen, and given back at once."""
+        """Take out what is ours and has arrived. Others' messages are read and given back at once."""
         for failed in self.at.each(self.at.queues, self._taken_out):
             self.reached.add(failed.queue)
             self.missing.discard(Due(physical_name(failed.consumer), failed.detail_type))
             if not failed.why:
-                raise Wrong(f"{failed.queue.service} gave {failed.detail_type} up without a reason", self._logs)
+                raise Wrong(f"{failed.queue.service} gave up {failed.detail_type} without a reason", self._logs)
         if self.missing:
-            names = names_of(self.at.stacks)
-            consumers = sorted({called(each.consumer, names) for each in self.missing})
-            self.tell(f"Still missing: {len(self.missing)}, of {', '.join(consumers)}")
+            which = f": {self._still()}" if len(self.missing) <= FEW else ""
+            self.tell(f"{len(self.missing)} still missing{which}")
 
     def _taken_out(self, queue: FailedQueue) -> Iterator[FailedEvent]:
         left = self.at.waiting_in(queue)

@@ -23,7 +23,7 @@ WIDTH = 66
 """Columns of a step's name: the longest is a little shorter."""
 
 LONG_SECONDS = 5
-"""From then on a step that runs where there is no terminal says what it waits for."""
+"""Without a terminal, a step that takes longer says what it waits for."""
 
 
 class Outcome(StrEnum):
@@ -43,7 +43,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Result:
-    """How a step went: `why`, and what to `look_at` next, if it did not go well."""
+    """How a step went; if it failed, `why`, and what to `look_at` next."""
 
     name: str
     outcome: Outcome
@@ -58,7 +58,7 @@ class Result:
 
 @dataclass
 class Report:
-    """`advise` says what to look at next after an exception that is none of smoke's own."""
+    """`advise` says what to look at next after an exception other than Wrong."""
 
     console: Console
     advise: Callable[[Exception], str]
@@ -95,7 +95,7 @@ class Report:
         return self._keep(Result(name, outcome, time.monotonic() - started, in_a_line(why), look_at))
 
     def tell(self, progress: str) -> None:
-        """How far the step is that runs now: beside the spinner; where there is none, in a line if it takes long."""
+        """Show how far the current step is: beside the spinner; without a terminal, in a line if it takes long."""
         name, started = self._step
         if self._status:
             self._status.update(Text(f"  {name}: {in_a_line(progress)}"))
@@ -120,7 +120,7 @@ class Report:
 
     @property
     def look_at(self) -> str:
-        """The one thing to look at next: steps go from causes to what follows of them, so the first that failed."""
+        """What the first step that failed says: causes are checked before their effects."""
         return next((result.look_at for result in self.results if result.outcome is Outcome.FAILED), "")
 
     def summed_up(self) -> str:
@@ -129,7 +129,7 @@ class Report:
 
 
 def write_junit(results: Sequence[Result], stack: str, started: datetime, file: Path) -> None:
-    """As JUnit's readers take it: https://github.com/testmoapp/junitxml. A step that was not run counts as skipped."""
+    """In JUnit's format (https://github.com/testmoapp/junitxml). A step that was not run counts as skipped."""
     left_out = [result for result in results if result.outcome in (Outcome.SKIPPED, Outcome.NOT_RUN)]
     suite = ElementTree.Element(
         "testsuite",

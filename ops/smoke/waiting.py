@@ -1,4 +1,4 @@
-"""Waiting for what a deployed stack does by itself, and what is wrong when it does not."""
+"""Waiting for a deployed stack, with a deadline, and the error when it does not do what it should."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Wrong(OpsError):
-    """Something is not as it should be. `look_at` is the command, or the page, that tells more."""
+    """Something is not as it should be. `look_at` is the command, or the page, that says more."""
 
     def __init__(self, message: str, look_at: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class Skip(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """For how many seconds what is waited for."""
+    """How long to wait for what, in seconds."""
 
     copies: float
     """A price list, an index: what follows a write."""
@@ -43,15 +43,15 @@ HERE = Patience(copies=60, order=60, logs=60, traces=60, poison=90, poll=0.2, po
 """The embedded cloud, on a machine with few processors that others use too, every function cold."""
 
 AWS = Patience(copies=60, order=120, logs=180, traces=180, poison=900, poll=1, poll_logs=10)
-"""Logs and traces take seconds to come, and up to a minute or two. Poison: a checkout is tried five times at 90 s, and
-then moved by whoever asks next; an asynchronous invocation again after one minute and after two.
+"""Logs and traces take seconds to come, and sometimes a minute or two. Poison: a checkout is tried five times, every
+90 s, and moved when the queue is next asked; an asynchronous invocation is tried again after one minute and after two.
 """
 
 
 def until(
     look: Callable[[], T], holds: Callable[[T], object], seconds: float, otherwise: Callable[[T], OpsError], poll: float
 ) -> T:
-    """What `look` sees once it `holds`. Raises what `otherwise` makes of what was seen last."""
+    """What `look` returns, once that `holds`. At the deadline it raises `otherwise` of what was seen last."""
     deadline = time.monotonic() + seconds
     while True:
         seen = look()

@@ -130,8 +130,9 @@ def test_an_alias_between_two_versions_is_not_looked_at_as_if_it_were_deployed()
 
 
 def test_an_alias_that_is_gone_is_named():
-    with pytest.raises(Wrong, match="pay:live is gone"):
+    with pytest.raises(Wrong, match="pay:live is gone") as wrong:
         before.aliases(deployed(shop=ALIASES, lambdas=Lambdas(there=())))
+    assert wrong.value.look_at.startswith("sam build && sam deploy --stack-name shop (")
 
 
 # Rules and mappings
@@ -139,6 +140,7 @@ def test_an_alias_that_is_gone_is_named():
 
 PAY = "arn:aws:lambda:eu-west-1:1:function:pay:live"
 QUEUE = "arn:aws:sqs:eu-west-1:1:pay-failed"
+DEPLOY = "sam build && sam deploy --stack-name shop (docs/runbook.md"
 
 
 class Events:
@@ -183,7 +185,7 @@ def test_a_rule_that_is_as_it_should_be_is_found_by_either_id(physical):
 @pytest.mark.parametrize(
     ("physical", "events", "lambdas", "queues", "why", "look_at"),
     [
-        ("shop|other", Events(), Lambdas(), ["pay-failed"], "rule PaymentOrders is gone", "sam deploy"),
+        ("shop|other", Events(), Lambdas(), ["pay-failed"], "rule PaymentOrders is gone", DEPLOY),
         (
             "shop|orders",
             Events("DISABLED"),
@@ -192,9 +194,9 @@ def test_a_rule_that_is_as_it_should_be_is_found_by_either_id(physical):
             "rule PaymentOrders is DISABLED",
             "aws events enable-rule --name orders --event-bus-name shop",
         ),
-        ("shop|orders", Events(targets=[]), Lambdas(), ["pay-failed"], "PaymentOrders has no target", "sam deploy"),
-        ("shop|orders", Events(), Lambdas(there=()), ["pay-failed"], f"its target {PAY} is gone", "sam deploy"),
-        ("shop|orders", Events(), Lambdas(), [], f"its dead-letter queue {QUEUE} is gone", "sam deploy"),
+        ("shop|orders", Events(targets=[]), Lambdas(), ["pay-failed"], "PaymentOrders has no target", DEPLOY),
+        ("shop|orders", Events(), Lambdas(there=()), ["pay-failed"], f"its target {PAY} is gone", DEPLOY),
+        ("shop|orders", Events(), Lambdas(), [], f"its dead-letter queue {QUEUE} is gone", DEPLOY),
     ],
 )
 def test_a_rule_that_leads_nowhere_is_named(physical, events, lambdas, queues, why, look_at):
@@ -202,6 +204,16 @@ def test_a_rule_that_leads_nowhere_is_named(physical, events, lambdas, queues, w
     with pytest.raises(Wrong, match=why) as wrong:
         before.rules(deployed(shop=stack, events=events, lambdas=lambdas, sqs=Queues(*queues)))
     assert wrong.value.look_at.startswith(look_at)
+
+
+def test_what_is_gone_of_a_timeline_comes_back_by_deploying_the_timeline():
+    timeline = Stack("my-timeline", resources={"AWS::Events::Rule": {"KeeperAllEvents": "shop|other"}})
+    at = deployed(events=Events(), lambdas=Lambdas())
+    at.stacks.append(timeline)
+    with pytest.raises(Wrong, match="rule KeeperAllEvents is gone") as wrong:
+        before.rules(at)
+    command = "sam build --config-env timeline && sam deploy --config-env timeline --stack-name my-timeline ("
+    assert wrong.value.look_at.startswith(command)
 
 
 @pytest.mark.parametrize(
@@ -236,14 +248,27 @@ def test_a_failed_event_that_somebody_has_in_hand_is_there_too():
     assert wrong.value.look_at == "make failed STACK_NAME=shop"
 
 
-def test_of_alarms_those_of_the_stack_are_looked_at_and_of_no_other_whose_name_begins_alike():
-    # given more alarms than one call takes, one of them on; and another stack's, which is on as well
-    ours = {f"Alarm{n}": f"shop-Alarm{n}-1A" for n in range(130)}
-    on = {"shop-prod-Alarm1-2B", "shop-Alarm129-1A"}
+def test_two_timelines_queues_are_counted_together():
+    # given two timelines, of which the first has a failed event; and both call their queue timeline
+    at = deployed(sqs=SimpleNamespace(get_queue_attributes=lambda **_: {"Attributes": {"QueueArn": QUEUE}}))
+    at.stacks += [
+        Stack(name, resources={"AWS::SQS::Queue": {"TimelineFailedEvents": f"https://sqs/1/{name}"}})
+        for name in ("first", "second")
+    ]
+    at.waiting_in = lambda queue: int(queue.url.endswith("first"))
+    # then
+    with pytest.raises(Wrong, match=r"^failed events wait in the queues: timeline 1$"):
+        before.queues(at)
 
-    def describe_alarms(AlarmNames):
+
+def test_of_alarms_those_of_the_stack_are_looked_at_and_of_no_other_whose_name_begins_alike():
+    # given more alarms than one call takes, one of them on, which a page of 50 lacks; and another stack's, on as well
+    ours = {f"Alarm{n}": f"shop-Alarm{n:03}-1A" for n in range(130)}
+    on = {"shop-prod-Alarm1-2B", "shop-Alarm099-1A"}
+
+    def describe_alarms(AlarmNames, MaxRecords=50):
         assert len(AlarmNames) <= 100
-        states = {name: "ALARM" if name in on else "OK" for name in AlarmNames}
+        states = {name: "ALARM" if name in on else "OK" for name in AlarmNames[:MaxRecords]}
         return {"MetricAlarms": [{"AlarmName": name, "StateValue": state} for name, state in states.items()]}
 
     at = deployed(
@@ -251,17 +276,18 @@ def test_of_alarms_those_of_the_stack_are_looked_at_and_of_no_other_whose_name_b
     )
 
     # then
-    with pytest.raises(Wrong, match=r"^Alarm129 is on: CloudWatch gives no reason$") as wrong:
+    with pytest.raises(Wrong, match=r"^Alarm99 is on: CloudWatch gives no reason$") as wrong:
         before.alarms(at)
-    assert wrong.value.look_at == "docs/runbook.md, the entry of Alarm129"
-    on.remove("shop-Alarm129-1A")
+    assert wrong.value.look_at == "docs/runbook.md, the entry of Alarm99"
+    on.remove("shop-Alarm099-1A")
     before.alarms(at)
 
 
-def test_a_gateway_that_declines_everything_is_told_of_before_an_order_is_waited_for():
+def test_a_gateway_that_declines_everything_is_reported_before_any_order():
     before.gateway(deployed(shop=Stack("shop", parameters={"PaymentFailureRate": "99"})))
-    with pytest.raises(Wrong, match="PaymentFailureRate is 100"):
+    with pytest.raises(Wrong, match="PaymentFailureRate is 100") as wrong:
         before.gateway(deployed(shop=Stack("shop", parameters={"PaymentFailureRate": "100"})))
+    assert "sam deploy --stack-name shop --parameter-overrides PaymentFailureRate=10" in wrong.value.look_at
 
 
 # Malformed events
@@ -317,7 +343,7 @@ def test_every_failed_queue_of_the_templates_gets_one():
     ],
 )
 def test_every_function_refuses_it_before_it_does_anything(consumer, event):
-    # for whatever it did would go to the network, which refuses
+    # anything it did would go to the network, which refuses
     module, _, name = FUNCTIONS[consumer]["Handler"].rpartition(".")
     with pytest.raises(MalformedEvent):
         getattr(importlib.import_module(module), name)({"id": "1", **event}, LambdaContext())
@@ -414,7 +440,8 @@ def poisoned(monkeypatch):
     monkeypatch.setattr(poison, "listeners", lambda _: rules)
     monkeypatch.setattr(poison, "Hand", Hand)
     monkeypatch.setattr(Deployed, "patience", Patience(0, 0, 0, 0, poison=0.2, poll=0, poll_logs=0))
-    box.poison = poison.Poison(at, MARK, lambda _: None)
+    box.told = []
+    box.poison = poison.Poison(at, MARK, box.told.append)
     return box
 
 
@@ -441,9 +468,24 @@ def test_who_lost_it_is_named(poisoned):
     assert poisoned.removed == ["m-2"]
 
 
+def test_what_is_still_missing_is_a_number_and_the_last_three_are_named(poisoned, monkeypatch):
+    # given six consumers
+    rules = [Listener(name, {"source": ["s"]}, (name,)) for name in ("pay", "stock", "u", "x", "y", "z")]
+    monkeypatch.setattr(poison, "listeners", lambda _: rules)
+    poisoned.waiting = Waiting(*(("pay", Message(name, MARK, arm(name), "Smoke", "why")) for name in ("u", "x", "z")))
+    # when
+    with pytest.raises(Wrong):
+        poisoned.poison.try_out()
+    # then
+    *earlier, last = dict.fromkeys(poisoned.told)
+    assert earlier
+    assert set(earlier) <= {"6 still missing", "5 still missing", "4 still missing"}
+    assert last == "3 still missing: Smoke of pay, Smoke of stock, Smoke of y"
+
+
 def test_poison_without_a_reason_is_wrong_though_it_is_taken_out(poisoned):
     poisoned.waiting = Waiting(("pay", Message("m-2", MARK, arm("pay"), "Smoke", "")))
-    with pytest.raises(Wrong, match="payment gave Smoke up without a reason"):
+    with pytest.raises(Wrong, match="payment gave up Smoke without a reason"):
         poisoned.poison.try_out()
     assert poisoned.removed == ["m-2"]
 
@@ -549,7 +591,7 @@ def test_all_is_well_with_a_step_that_makes_no_sense_here():
         (OpsError("two\nlines \x1b[31m"), "two lines \ufffd[31m"),
     ],
 )
-def test_whatever_a_step_raises_is_a_line_and_the_next_ones_run(error, why):
+def test_any_exception_of_a_step_is_a_line_and_the_next_steps_run(error, why):
     report = report_of()
     result = report.step("One", raises(error))
     assert (result.outcome, result.why) == (Outcome.FAILED, why.strip())
@@ -638,7 +680,7 @@ def raises_at(error: BaseException):
 
 
 @pytest.mark.parametrize("step", ["sign_in", "sell", "confirm", "timelines"])
-def test_whoever_interrupts_it_leaves_nothing_but_a_report(whole, step):
+def test_an_interrupted_run_leaves_nothing_but_a_report(whole, step):
     whole.monkeypatch.setattr(Shopping, step, raises_at(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         whole.run()
@@ -719,7 +761,7 @@ def test_on_aws_nothing_is_touched_unless_someone_agrees_to_what_it_does_and_cos
     with pytest.raises(OpsError, match="nothing was done"):
         command("--poison")
     told = " ".join(capsys.readouterr().out.split())
-    for what in ("In stack shop (eu-west-1)", "a cent at most", "me@example.com gets", "alarms go off"):
+    for what in ("In stack shop (eu-west-1)", "a cent at most", "me@example.com gets", "Alarms go off"):
         assert what in told
 
 
