@@ -10,7 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 from local.cloud import ROOT, Cloud
 from local.stack import Stack, attached_to
 from ops.api import Api
+from ops.smoke.before import RUNBOOK
 
 from .copies import deployed_again
 from .timelines import Timelines
@@ -50,13 +51,17 @@ class Said:
         (line,) = re.findall(r"^look at next: (.*)$", self.text, re.MULTILINE)
         return str(line)
 
-    def steps(self, kind: str) -> list[str]:
-        """The names of those that JUnit's report has as this: failure, skipped; or of all, for *."""
-        return [
-            case.attrib["name"]
+    def skipped(self) -> list[str]:
+        """The steps that were not run, by JUnit's report."""
+        return [case.attrib["name"] for case in ElementTree.parse(self.junit).iterfind(".//testcase[skipped]")]
+
+    def failed(self) -> dict[str, tuple[str, str]]:
+        """By step, by JUnit's report: what is wrong, and what to look at next."""
+        return {
+            case.attrib["name"]: (failure.attrib["message"], str(failure.text).removeprefix("look at next: "))
             for case in ElementTree.parse(self.junit).iter("testcase")
-            if case.find(kind) is not None
-        ]
+            for failure in case.iter("failure")
+        }
 
 
 @dataclass
@@ -106,11 +111,11 @@ class Smoked:
         (stack,) = self.cloud.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         return {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}
 
-    def users(self) -> list[str]:
+    def users(self, run: str) -> list[str]:
+        """The e-mail addresses of the users that a run has left."""
         found = self.cloud.client("cognito-idp").list_users(UserPoolId=self.outputs["UserPoolId"])["Users"]
-        return [
-            attribute["Value"] for user in found for attribute in user["Attributes"] if attribute["Name"] == "email"
-        ]
+        emails = [it["Value"] for user in found for it in user["Attributes"] if it["Name"] == "email"]
+        return [email for email in emails if email.startswith(run)]
 
     def products(self) -> list[str]:
         api_id = self.outputs["ApiUrl"].partition("//")[2].partition(".")[0]
@@ -161,32 +166,35 @@ def test_a_stack_that_is_right_passes_and_only_its_orders_stay(smoked):
     assert int(suite.attrib["tests"]) == len(suite) == said.text.count("✓") > 20
     # and it has shopped, and nothing of it is left but the orders
     assert smoked.orders(said.run) == ["CANCELLED", "CONFIRMED", "CONFIRMED", "INVENTORY_FAILED"]
-    assert f"Of run {said.run} its 4 orders and their events stay." in said.text
-    assert [user for user in smoked.users() if user.startswith(said.run)] == []
+    assert f"The 4 orders of run {said.run} and their events stay." in said.text
+    assert smoked.users(said.run) == []
     assert said.run not in smoked.products()
     assert smoked.waiting() == {}
 
 
-def test_whoever_interrupts_it_leaves_no_users_and_no_product(smoked):
-    # given a run that is about to place its first order
+def test_an_interrupted_run_leaves_no_users_and_no_product(smoked):
     process, junit = smoked.start("--no-poison")
-    assert process.stdout
-    said = ""
-    for line in process.stdout:
-        said += line
-        if "✓ Its category lists it" in line:
-            break
-    run = Said(0, said, junit).run
-    assert run in smoked.products(), said
+    try:
+        # given a run that is about to place its first order
+        assert process.stdout
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "✓ Its category lists it" in line:
+                break
+        run = Said(0, said, junit).run
+        assert run in smoked.products(), said
 
-    # when
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=RUN_SECONDS)
+        # when
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=RUN_SECONDS)
+    finally:
+        process.kill()
 
     # then
     assert process.returncode == 1, rest
     assert rest.endswith("interrupted\n")
-    assert [user for user in smoked.users() if user.startswith(run)] == []
+    assert smoked.users(run) == []
     assert run not in smoked.products()
     assert 'message="interrupted"' in junit.read_text()
 
@@ -195,29 +203,23 @@ def test_whoever_interrupts_it_leaves_no_users_and_no_product(smoked):
 
 
 @contextmanager
-def rule_off(smoked: Smoked) -> Iterator[None]:
-    events = smoked.cloud.client("events")
-    rule = {"Name": smoked.resources["PaymentFunctionOrders"].rpartition("|")[2], "EventBusName": smoked.name}
+def rule_off(smoked: Smoked, name: str) -> Iterator[None]:
+    events, rule = smoked.cloud.client("events"), {"Name": name, "EventBusName": smoked.name}
     events.disable_rule(**rule)
-    yield
-    events.enable_rule(**rule)
-
-
-@contextmanager
-def timelines_rule_off(smoked: Smoked) -> Iterator[None]:
-    events = smoked.cloud.client("events")
-    rule = {"Name": f"{smoked.name}-timeline", "EventBusName": smoked.name}
-    events.disable_rule(**rule)
-    yield
-    events.enable_rule(**rule)
+    try:
+        yield
+    finally:
+        events.enable_rule(**rule)
 
 
 @contextmanager
 def mapping_off(smoked: Smoked) -> Iterator[None]:
     lambdas, uuid_ = smoked.cloud.client("lambda"), smoked.resources["OrdersAnnouncements"]
     lambdas.update_event_source_mapping(UUID=uuid_, Enabled=False)
-    yield
-    lambdas.update_event_source_mapping(UUID=uuid_, Enabled=True)
+    try:
+        yield
+    finally:
+        lambdas.update_event_source_mapping(UUID=uuid_, Enabled=True)
 
 
 @contextmanager
@@ -226,88 +228,77 @@ def alias_stale(smoked: Smoked) -> Iterator[None]:
     variables = lambdas.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     changed = {"Variables": variables | {"PAYMENT_FAILURE_RATE": "50"}}
     lambdas.update_function_configuration(FunctionName=name, Environment=changed)
-    yield
-    lambdas.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    try:
+        yield
+    finally:
+        lambdas.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
 @contextmanager
 def event_failed(smoked: Smoked) -> Iterator[None]:
     sqs, url = smoked.cloud.client("sqs"), smoked.resources["NotificationFailedEvents"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
-    yield
-    (message,) = sqs.receive_message(QueueUrl=url).get("Messages", [])  # it is still there, and nobody has it in hand
-    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    try:
+        yield
+        assert sqs.receive_message(QueueUrl=url).get("Messages"), "it is gone, or somebody holds it"
+    finally:
+        sqs.purge_queue(QueueUrl=url)
 
 
 @contextmanager
 def alarm_on(smoked: Smoked) -> Iterator[None]:
     cloudwatch, name = smoked.cloud.client("cloudwatch"), smoked.resources["RelayBehindAlarm"]
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="set by a test")
-    yield
-    cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="set by a test")
+    try:
+        yield
+    finally:
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="set by a test")
 
 
-@pytest.mark.parametrize(
-    ("broken", "step", "why", "look_at"),
-    [
-        pytest.param(
-            rule_off,
-            "Each rule is on and leads to what exists",
-            "rule PaymentFunctionOrders is DISABLED",
-            r"aws events enable-rule --name \S+PaymentFunctionOrders\S+ --event-bus-name smoke-\w+",
-            id="a rule is off",
-        ),
-        pytest.param(
-            timelines_rule_off,
-            "Each rule is on and leads to what exists",
-            "rule KeeperAllEvents is DISABLED",
-            r"aws events enable-rule --name smoke-\w+-timeline --event-bus-name smoke-\w+",
-            id="the timeline's rule is off",
-        ),
-        pytest.param(
-            mapping_off,
-            "Each event source mapping is on and reads what exists",
-            "OrdersAnnouncements is Disabled",
-            r"aws lambda update-event-source-mapping --uuid \S+ --enabled",
-            id="a mapping is off",
-        ),
-        pytest.param(
-            alias_stale,
-            "Each alias leads to the configuration of $LATEST",
-            "PaymentFunction:live is not what $LATEST is; they differ in: variable PAYMENT_FAILURE_RATE",
-            r"sam build && sam deploy .*",
-            id="an alias is stale",
-        ),
-        pytest.param(
-            event_failed,
-            "The failed queues are empty",
-            "failed events wait in the queues: notification 1",
-            r"make failed STACK_NAME=smoke-\w+",
-            id="a failed queue is not empty",
-        ),
-        pytest.param(
-            alarm_on,
-            "No alarm is on",
-            "RelayBehindAlarm is on: set by a test",
-            r"docs/runbook.md, the entry of RelayBehindAlarm",
-            id="an alarm is on",
-        ),
-    ],
-)
-def test_it_says_what_is_set_up_wrong_and_places_no_order(smoked, broken, step, why, look_at):
-    # when
-    with broken(smoked):
+def test_it_says_all_that_is_set_up_wrong_and_places_no_order(smoked):
+    payments_rule = smoked.resources["PaymentFunctionOrders"].rpartition("|")[2]
+    with ExitStack() as broken:
+        # given
+        broken.enter_context(alias_stale(smoked))
+        broken.enter_context(rule_off(smoked, payments_rule))
+        broken.enter_context(rule_off(smoked, f"{smoked.name}-timeline"))
+        broken.enter_context(mapping_off(smoked))
+        broken.enter_context(event_failed(smoked))
+        broken.enter_context(alarm_on(smoked))
+
+        # when
         said = smoked.smoke()
 
-    # then
+    # then each step names just what is wrong, and what to do about it
     assert said.code == 1, said.text
-    assert said.steps("failure") == [step]
-    assert why in said.text
-    assert re.fullmatch(look_at, said.look_at)
-    # the rest is not run: there is no product, no order, no poison
-    assert "Two shoppers and an operator sign in" in said.steps("skipped")
+    mapping = smoked.resources["OrdersAnnouncements"]
+    assert said.failed() == {
+        "Each alias has the configuration of $LATEST": (
+            "PaymentFunction:live is not what $LATEST is; they differ in: variable PAYMENT_FAILURE_RATE",
+            f"sam build && sam deploy --stack-name {smoked.name} ({RUNBOOK})",
+        ),
+        "Each rule is on and its targets exist": (
+            "rule PaymentFunctionOrders is DISABLED; rule KeeperAllEvents is DISABLED",
+            f"aws events enable-rule --name {payments_rule} --event-bus-name {smoked.name}",
+        ),
+        "Each event source mapping is on and its source exists": (
+            "OrdersAnnouncements is Disabled",
+            f"aws lambda update-event-source-mapping --uuid {mapping} --enabled",
+        ),
+        "The failed queues are empty": (
+            "failed events wait in the queues: notification 1",
+            f"make failed STACK_NAME={smoked.name}",
+        ),
+        "No alarm is on": (
+            "RelayBehindAlarm is on: set by a test",
+            "docs/runbook.md, the entry of RelayBehindAlarm",
+        ),
+    }
+    assert said.look_at == f"sam build && sam deploy --stack-name {smoked.name} ({RUNBOOK})"
+    # and the rest is not run: there are no users, no order, no poison
+    assert "Two shoppers and an operator sign in" in said.skipped()
     assert smoked.orders(said.run) == []
-    assert smoked.users() == []
+    assert smoked.users(said.run) == []
 
 
 @contextmanager
@@ -317,12 +308,14 @@ def index_missing(smoked: Smoked) -> Iterator[None]:
     (index,) = description["GlobalSecondaryIndexes"]
     again: dict[str, Any] = {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
     dynamodb.update_table(TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": index["IndexName"]}}])
-    yield
-    dynamodb.update_table(
-        TableName=table,
-        AttributeDefinitions=description["AttributeDefinitions"],
-        GlobalSecondaryIndexUpdates=[{"Create": again}],
-    )
+    try:
+        yield
+    finally:
+        dynamodb.update_table(
+            TableName=table,
+            AttributeDefinitions=description["AttributeDefinitions"],
+            GlobalSecondaryIndexUpdates=[{"Create": again}],
+        )
 
 
 def test_an_index_that_is_missing_breaks_the_shoppers_list(smoked):
@@ -332,11 +325,11 @@ def test_an_index_that_is_missing_breaks_the_shoppers_list(smoked):
 
     # then that is what failed, and all else was looked at
     assert said.code == 1, said.text
-    assert said.steps("failure") == ["The shopper's list has all orders"]
+    assert list(said.failed()) == ["The shopper's list has all orders"]
     assert said.look_at.startswith(f"sam logs --stack-name {smoked.name} --filter ERROR")
-    assert said.steps("skipped") == []
+    assert said.skipped() == []
     assert said.run not in smoked.products()
-    assert smoked.users() == []
+    assert smoked.users(said.run) == []
 
 
 @contextmanager
@@ -348,31 +341,33 @@ def permission_taken_away(smoked: Smoked) -> Iterator[None]:
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
     }
     assert policies
-    for name in policies:
-        iam.delete_role_policy(RoleName=role, PolicyName=name)
-    yield
-    for name, document in policies.items():
-        text = document if isinstance(document, str) else json.dumps(document)
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
+    try:
+        for name in policies:
+            iam.delete_role_policy(RoleName=role, PolicyName=name)
+        yield
+    finally:
+        for name, document in policies.items():
+            text = document if isinstance(document, str) else json.dumps(document)
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
 
 
-def test_a_permission_that_is_missing_is_told_by_the_event_that_failed_for_it(smoked):
+def test_a_missing_permission_is_named_by_the_event_that_failed_for_it(smoked):
     # when
     with permission_taken_away(smoked):
         said = smoked.smoke("--no-poison")
 
     # then
     assert said.code == 1, said.text
-    assert said.steps("failure") == ["An order is confirmed"]
-    assert re.search(r"is RESERVED, for payment gave up its OrderCreated: .*AccessDenied", said.text)
+    assert list(said.failed()) == ["An order is confirmed"]
+    assert re.search(r"is RESERVED, because payment gave up its OrderCreated: .*AccessDenied", said.text)
     command = re.fullmatch(rf"make failed ORDER=(\S+) STACK_NAME={smoked.name}", said.look_at)
     assert command
-    # what needs no order is looked at all the same, and users and product are gone
-    assert "A partner's order is taken" not in said.steps("skipped")
+    # what needs no order is checked all the same, and users and product are gone
+    assert "A partner's order is taken" not in said.skipped()
     assert said.run not in smoked.products()
-    assert smoked.users() == []
+    assert smoked.users(said.run) == []
 
-    # and once the permission is back, a redrive of what it named brings the order to its end
+    # and once the permission is back, a redrive of what it names completes the order
     redrive = [sys.executable, "-m", "ops", "redrive", "--stack-name", smoked.name, "--order", command[1]]
     subprocess.run(redrive, cwd=ROOT, env=smoked.cloud.environment(), check=True, timeout=60, stdout=subprocess.DEVNULL)
     eventually(lambda: smoked.orders(said.run), lambda statuses: statuses == ["CONFIRMED"])

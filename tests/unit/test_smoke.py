@@ -16,15 +16,19 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 from botocore.exceptions import ClientError
 from rich.console import Console
 
+from eventflow.attributes import to_attributes
 from eventflow.contracts import MalformedEvent
+from eventflow.outbox import Announcement
 from ops import OpsError, smoke
 from ops import __main__ as command_line
 from ops import api as http
 from ops.api import Api, ErrorAnswer
+from ops.logs import Group, Line
 from ops.patterns import example, matches
-from ops.smoke import before, poison
+from ops.people import Person
+from ops.smoke import before, orders, poison
 from ops.smoke.deployed import Deployed
-from ops.smoke.orders import DONE, UNDONE, Placed, Shopping, tells
+from ops.smoke.orders import DONE, HEARD_TWICE_BY, UNDONE, Placed, Shopping, tells
 from ops.smoke.poison import Due, Listener, due, malformed
 from ops.smoke.report import Outcome, Report, Result, write_junit
 from ops.smoke.waiting import Patience, Skip, Wrong, until
@@ -536,6 +540,160 @@ def test_a_timeline_tells_the_same_if_it_has_each_event_once_and_the_end(told, p
     assert tells(told, placed) is same
 
 
+# Steps, each on a shop that is right, and on one that is not
+
+
+HERE = "http://127.0.0.1:4566"
+RUN_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CANCELLATION = Announcement(
+    id="e-1", source="eventflow.orders", detail_type="OrderCancelled", occurred_at=1_760_000_000_000, detail="{}"
+)
+STATUS = {"OrdersTable": "CANCELLED", "PaymentsTable": "REFUNDED", "ReservationsTable": "RELEASED"}
+
+
+class Shop:
+    """The whole shop, as the steps see it: its API, its bus, its tables, logs and traces. o-1 is the confirmed order of
+    this run, o-2 the cancelled one. A test changes what is to go wrong.
+    """
+
+    def __init__(self) -> None:
+        self.put: list[dict[str, str]] = []
+        self.stock = 14
+        self.category = [{"productId": MARK}]
+        self.keys: dict[str, tuple[object, str]] = {"key-1": ({"productId": MARK, "quantity": 1}, "o-1")}
+        self.compares_bodies = True
+        self.owner_only = True
+        self.partners_orders = True
+        self.logged = dict.fromkeys(HEARD_TWICE_BY, 1)
+        """How many deliveries of the cancellation each function's log has. It gets one line from look to look."""
+        self.repeats_undo_again = False
+        self.segments = ["orders", "relay", "payment", "inventory", "notification"]
+        self.timelines = {"o-1": timeline(*DONE, outcome="OrderConfirmed"), "o-2": timeline(*DONE, *UNDONE)}
+
+    # The API
+
+    def call(self, api, method, path, body=None, **headers):
+        match method, path:
+            case "GET", "/products?category=smoke-0a1b2c3d":
+                return {"items": self.category}
+            case "POST", "/orders":
+                known, order = self.keys.setdefault(headers["Idempotency_Key"], (body, f"o-{len(self.keys) + 2}"))
+                if known != body and self.compares_bodies:
+                    raise ErrorAnswer("the key was used for another order", 422)
+                return {"orderId": order}
+            case "GET", "/orders/o-1" if not self.owner_only or api.token == "shopper":
+                return {"orderId": "o-1"}
+            case "GET", "/inventory/smoke-0a1b2c3d" if api.token == "operator":
+                return {"availableQty": self.stock}
+            case "GET", "/partner-orders/smoke-0a1b2c3d-partner" if self.partners_orders and self.put:
+                return {"amount": json.loads(self.put[0]["Detail"])["body"]["Amount"]}
+            case "GET", "/timelines/o-1" | "/timelines/o-2" if api.token == "operator":
+                return self.timelines[path.removeprefix("/timelines/")]
+        raise ErrorAnswer(f"{method} {path} was answered 404", 404)
+
+    # The bus, the tables, the logs, the traces
+
+    def put_events(self, Entries):
+        self.put += Entries
+        return {"FailedEntryCount": 0}
+
+    def get_item(self, TableName, Key, ConsistentRead):
+        row = to_attributes({"orderId": Key["orderId"]["S"], "status": STATUS[TableName]})
+        return {"Item": row | {"event": {"M": to_attributes(CANCELLATION)}}}
+
+    def lines_about(self, order, groups, logs, since):
+        (group,) = groups
+        lines = self.logged[group.function]
+        self.logged[group.function] = min(lines + 1, 1 + len(self.put))
+        if lines == 3 and self.repeats_undo_again:
+            self.stock += 2
+        return [Line(RUN_AT, "", "INFO", "received", about={"eventId": "e-1"})] * lines
+
+    def documents(self, *_):
+        return [json.dumps({"name": name}) for name in self.segments]
+
+
+@pytest.fixture
+def the_shop():
+    return Shop()
+
+
+@pytest.fixture
+def shopping(the_shop, monkeypatch):
+    """A run on that shop which has placed its orders, and waits for nothing."""
+    monkeypatch.setattr(Api, "call", lambda api, *asked, **headers: the_shop.call(api, *asked, **headers))
+    monkeypatch.setattr(orders, "lines_about", the_shop.lines_about)
+    monkeypatch.setattr(orders, "documents", the_shop.documents)
+    monkeypatch.setattr(Deployed, "patience", Patience(-1, -1, logs=1, traces=-1, poison=-1, poll=0, poll_logs=0))
+    outputs = {"EventBusName": "shop", "ApiUrl": "https://api"}
+    stack = Stack("shop", outputs, resources={"AWS::DynamoDB::Table": {name: name for name in STATUS}})
+    at = deployed(HERE, stack, events=the_shop, dynamodb=the_shop)
+    at.stacks.append(Stack("shop-timeline", {"TimelineApiUrl": "https://timeline"}))
+    at.__dict__["log_groups"] = [Group(name, name) for name in HEARD_TWICE_BY]
+    return Shopping(
+        at,
+        MARK,
+        lambda _: None,
+        people={name: Person(name, "", name, token=name) for name in ("shopper", "stranger", "operator")},
+        placed=[Placed("o-1", frozenset(DONE)), Placed("o-2", frozenset((*DONE, *UNDONE)))],
+        stock=14,
+        root="1-68f0-abc",
+        request=("key-1", {"productId": MARK, "quantity": 1}),
+    )
+
+
+@pytest.mark.parametrize(
+    "step", ["browse", "repeat", "pry", "take_a_partners_order", "repeat_an_event", "trace", "timelines"]
+)
+def test_a_shop_that_is_right_passes_each_step(shopping, step):
+    getattr(shopping, step)()
+
+
+@pytest.mark.parametrize(
+    ("step", "fault", "why"),
+    [
+        ("browse", {"category": []}, r"category .* lists \[\], not smoke-0a1b2c3d"),
+        ("repeat", {"keys": {}}, "one Idempotency-Key is two orders, o-1 and o-2"),
+        ("repeat", {"compares_bodies": False}, "used for another order is not refused with 422"),
+        ("repeat", {"stock": 13}, "there are 13 pieces, not 14"),
+        ("pry", {"owner_only": False}, "a stranger is not refused with 404: it gets .*o-1"),
+        ("take_a_partners_order", {"partners_orders": False}, "the partner's order .* is not there"),
+        ("repeat_an_event", {"repeats_undo_again": True}, "an event put twice more changed .*14.* into .*18"),
+        ("trace", {"segments": ["orders", "payment", "inventory", "notification"]}, "has nothing of relay"),
+        (
+            "timelines",
+            {"timelines": {"o-1": timeline(*DONE)}},
+            "shop-timeline .* by OrderCancelled .* by OrderConfirmed",
+        ),
+    ],
+)
+def test_each_step_names_what_is_wrong(shopping, the_shop, step, fault, why):
+    vars(the_shop).update(fault)
+    with pytest.raises(Wrong, match=why):
+        getattr(shopping, step)()
+
+
+def test_a_late_log_line_of_the_first_delivery_is_not_taken_for_a_repeat(shopping, the_shop):
+    # given a shop that goes wrong at the last repeat
+    the_shop.logged, the_shop.repeats_undo_again = dict.fromkeys(HEARD_TWICE_BY, 0), True
+    # then that is seen
+    with pytest.raises(Wrong, match="an event put twice more changed"):
+        shopping.repeat_an_event()
+
+
+def test_a_repeated_event_that_nobody_receives_is_not_taken_for_harmless(shopping, the_shop, monkeypatch):
+    monkeypatch.setattr(Deployed, "patience", Patience(-1, -1, logs=-1, traces=-1, poison=-1, poll=0, poll_logs=0))
+    with pytest.raises(Wrong, match=r"was received 1 times by .*, not 3 times by"):
+        shopping.repeat_an_event()
+
+
+def test_an_event_that_the_bus_refuses_is_named():
+    refuses = SimpleNamespace(put_events=lambda Entries: {"FailedEntryCount": 1})
+    with pytest.raises(Wrong, match="the bus shop does not take OrderCreated") as wrong:
+        deployed(events=refuses).put([{"Source": "s", "DetailType": "OrderCreated", "Detail": "{}"}])
+    assert wrong.value.look_at == "aws events describe-event-bus --name shop"
+
+
 # The report
 
 
@@ -701,7 +859,7 @@ def test_the_product_goes_before_the_users_and_they_go_though_it_does_not():
 
     stack = Stack("shop", outputs={"UserPoolId": "pool", "ApiUrl": "https://nowhere.example"})
     shopping = Shopping(deployed(shop=stack, cognito=Cognito()), MARK, lambda _: None, on_sale=True)
-    shopping.people["operator"] = smoke.orders.Person("o", "", "", "")
+    shopping.people["operator"] = Person("o", "", "", "")
 
     # when
     def no_answer(*_, **__):
