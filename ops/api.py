@@ -24,7 +24,7 @@ class ErrorAnswer(OpsError):
 
 @dataclass(frozen=True)
 class Api:
-    """`url` ends with the stage; `token` goes into the Authorization header; nobody has none."""
+    """`url` ends with the stage; `token` goes into the Authorization header, unless it is empty."""
 
     url: str
     token: str = field(repr=False)

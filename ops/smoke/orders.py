@@ -84,7 +84,7 @@ class Shopping:
     stock: int = STOCK
     """How many pieces there should be."""
     root: str = ""
-    """The id of the trace of the confirmed order."""
+    """The id of the confirmed order's trace."""
     request: tuple[str, Json] = "", {}
     """The Idempotency-Key and the body of the confirmed order."""
 
@@ -125,7 +125,7 @@ class Shopping:
             lambda row: row is not None and row["unitPrice"] == UNIT_PRICE,
             self.at.patience.copies,
             lambda row: Wrong(
-                f"{self.product} is on sale, but {table} says of it: {row or 'nothing'}",
+                f"{self.product} is on sale, but {table} has of it: {row or 'nothing'}",
                 f"make failed STACK_NAME={self.at.name}",
             ),
         )
@@ -222,7 +222,7 @@ class Shopping:
         )
 
     def take_a_partners_order(self) -> None:
-        """An order that comes over the bus. Raises Skip where no partner is allowed to put one."""
+        """An order that a partner puts on the bus. Raises Skip if no partner may do that."""
         if not (self.at.here or self.at.shop.parameters.get("PartnerAccount")):
             raise Skip("no partner is allowed: the parameter PartnerAccount is empty")
         order = f"{self.run}-partner"
@@ -271,7 +271,7 @@ class Shopping:
         )
 
     def timelines(self) -> None:
-        """Each timeline tells of each order how it ended. Raises Skip where none listens to the bus."""
+        """Each timeline shows how each order ended. Raises Skip if none listens to the bus."""
         if not self.at.timelines:
             raise Skip(f"no timeline listens to the bus {self.at.bus}")
         for timeline in self.at.timelines:
@@ -286,7 +286,7 @@ class Shopping:
             lambda told: tells(told, placed),
             self.at.patience.order,
             lambda told: Wrong(
-                f"{timeline.name} tells of order {placed.order_id} {_in_short(told)}, not that it is done by "
+                f"{timeline.name} shows order {placed.order_id} as {_in_short(told)}, not as done by "
                 f"{placed.outcome} after {', '.join(sorted(placed.events))}",
                 f"make failed SERVICE=timeline STACK_NAME={self.at.name}",
             ),
@@ -419,7 +419,7 @@ class Shopping:
             lambda there: there == pieces,
             self.at.patience.order,
             lambda there: Wrong(
-                f"of {self.product} there are {there} pieces, not {pieces}",
+                f"there are {there} pieces of {self.product}, not {pieces}",
                 f"sam logs --stack-name {self.at.name} -n InventorySagaFunction",
             ),
         )

@@ -69,7 +69,7 @@ class Report:
     _told: str = ""
 
     def step(self, name: str, run: Callable[[], object], needs: Sequence[Result] = ()) -> Result:
-        """Run a step, if all that it needs passed, and tell how it went. KeyboardInterrupt is told, and goes on."""
+        """Run a step, if all that it needs passed, and show how it went. Raises KeyboardInterrupt, once it is kept."""
         started = time.monotonic()
         missing = next((each for each in needs if not each.passed), None)
         if missing:
@@ -84,7 +84,7 @@ class Report:
             raise
         except Skip as reason:
             outcome, why = Outcome.SKIPPED, str(reason)
-        except Exception as error:  # whatever a broken stack makes of a step, the next ones and the clean-up follow
+        except Exception as error:  # a broken stack may raise anything; the next steps and the clean-up follow
             if os.environ.get("EVENTFLOW_DEBUG"):
                 traceback.print_exc()
             kind = "" if str(error) and not isinstance(error, LookupError) else f"{type(error).__name__}: "

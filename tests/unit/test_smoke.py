@@ -655,7 +655,7 @@ def test_a_shop_that_is_right_passes_each_step(shopping, step):
         ("browse", {"category": []}, r"category .* lists \[\], not smoke-0a1b2c3d"),
         ("repeat", {"keys": {}}, "one Idempotency-Key is two orders, o-1 and o-2"),
         ("repeat", {"compares_bodies": False}, "used for another order is not refused with 422"),
-        ("repeat", {"stock": 13}, "there are 13 pieces, not 14"),
+        ("repeat", {"stock": 13}, "there are 13 pieces of smoke-0a1b2c3d, not 14"),
         ("pry", {"owner_only": False}, "a stranger is not refused with 404: it gets .*o-1"),
         ("take_a_partners_order", {"partners_orders": False}, "the partner's order .* is not there"),
         ("repeat_an_event", {"repeats_undo_again": True}, "an event put twice more changed .*14.* into .*18"),
