@@ -5,7 +5,7 @@ Each patch replaces functions in the emulator's modules; its docstring names wha
 
 from local.gaps.alarms import watch_an_alarms_own_metric
 from local.gaps.claims import join_claims_with_commas
-from local.gaps.concurrency import queue_asynchronous_invocations
+from local.gaps.concurrency import queue_invocations
 from local.gaps.deliveries import (
     bring_failed_messages_again_soon,
     retry_event_deliveries,
@@ -14,14 +14,16 @@ from local.gaps.deliveries import (
 from local.gaps.entries import honour_time_and_trace_of_entries
 from local.gaps.expressions import parse_expressions_once
 from local.gaps.resources import accept_resources_without_effect, provision_archives
+from local.gaps.sandboxes import keep_sandboxes_after_exceptions
 from local.gaps.traces import hand_traces_to_queues, trace_invocations, trace_requests
 
 
 def close() -> None:
     """Close every gap."""
     retry_event_deliveries()
-    queue_asynchronous_invocations()
+    queue_invocations()
     tell_why_invocations_failed()
+    keep_sandboxes_after_exceptions()
     bring_failed_messages_again_soon()
     honour_time_and_trace_of_entries()
     trace_invocations()

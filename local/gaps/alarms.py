@@ -14,6 +14,8 @@ def watch_an_alarms_own_metric() -> None:
     alarms of every other stack.
     """
     evaluate = cloudwatch._evaluate_alarm
+    assert isinstance(evaluate, FunctionType)
+    assert evaluate.__closure__ is None, "all that it uses are arguments and globals"
 
     def evaluate_alarm(alarm: Json) -> None:
         own = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions", [])))

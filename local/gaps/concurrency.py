@@ -13,25 +13,26 @@ Json = dict[str, Any]
 
 WORKERS_PER_FUNCTION = max(2, os.cpu_count() or 2)
 
+CALLED_AT_ONCE = 4 * WORKERS_PER_FUNCTION
 
-def queue_asynchronous_invocations() -> None:
+
+def queue_invocations() -> None:
     """Asynchronous invocations wait in a queue until the function has concurrency to spare (Lambda Developer Guide,
     "Error handling for asynchronous invocations"). The emulator starts a process for each at once; on a machine
-    with few processors, dozens of cold ones stand in each other's way for a minute.
+    with few processors, dozens of cold ones stand in each other's way for a minute. So do dozens of calls over HTTP,
+    which AWS runs at once: here those beyond CALLED_AT_ONCE wait for others. (No function here calls itself.)
     """
     invoke, execute = lambda_svc.invoke_async_with_retry, lambda_svc._execute_function
     asynchronous: ContextVar[bool] = ContextVar("asynchronous", default=False)
-    workers: dict[str, BoundedSemaphore] = {}
+    workers: dict[tuple[str, bool], BoundedSemaphore] = {}
 
     def invoke_async_with_retry(function: Json, event: Json) -> None:
         with holding(asynchronous, True):
             invoke(function, event)
 
     def execute_function(function: Json, event: Json) -> Any:
-        if not asynchronous.get():
-            return execute(function, event)
-        name = function.get("config", function)["FunctionName"]
-        worker = workers.setdefault(name, BoundedSemaphore(WORKERS_PER_FUNCTION))
+        key = function.get("config", function)["FunctionName"], asynchronous.get()
+        worker = workers.setdefault(key, BoundedSemaphore(WORKERS_PER_FUNCTION if key[1] else CALLED_AT_ONCE))
         with worker, holding(asynchronous, False):
             return execute(function, event)
 

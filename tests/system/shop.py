@@ -1,6 +1,7 @@
 """The deployed shop as its tests see it: over HTTP as a person, on the bus as a producer, in its tables and logs."""
 
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,6 +163,10 @@ class Shop:
     # Behind the scenes
 
     @cached_property
+    def logs(self) -> Any:
+        return self.cloud.client("logs")
+
+    @cached_property
     def resources(self) -> dict[str, str]:
         """Physical by logical id."""
         pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources")
@@ -190,14 +195,12 @@ class Shop:
 
     def log(self, function: str, containing: str) -> list[dict[str, Any]]:
         """The JSON lines of a function's log that contain this text."""
-        logs = self.cloud.client("logs")
-        pages = logs.get_paginator("filter_log_events")
-        configuration = self.cloud.client("lambda").get_function_configuration(FunctionName=self.resources[function])
-        group = configuration["LoggingConfig"]["LogGroup"]
-        try:
-            lines = [event["message"] for page in pages.paginate(logGroupName=group) for event in page["events"]]
-        except logs.exceptions.ResourceNotFoundException:
-            return []
+        group = self.resources[f"{function.removesuffix('Function')}Log"]
+        pages = self.logs.get_paginator("filter_log_events")
+        # an id is looked for by CloudWatch itself, which is much quicker
+        term = {"filterPattern": f'"{containing}"'} if re.fullmatch(r"[\w-]+", containing) else {}
+        found = pages.paginate(logGroupName=group, **term)
+        lines = [event["message"] for page in found for event in page["events"]]
         return [json.loads(line) for line in lines if line.startswith("{") and containing in line]
 
     def received(self, function: str, event_id: str) -> int:

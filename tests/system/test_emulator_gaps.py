@@ -1,6 +1,8 @@
 """What local/gaps adds to the emulator, as AWS does it. (Retries and failure records: see test_failures.py.)"""
 
+import json
 import time
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,3 +95,25 @@ def test_an_alarm_watches_the_metric_with_its_own_dimensions_and_no_other_stacks
 
     assert eventually(on, len) == ["gap-one"]
     cloudwatch.delete_alarms(AlarmNames=list(stacks))
+
+
+def test_a_function_that_raises_keeps_its_sandbox(shop):
+    # given
+    order = f"raises-{uuid.uuid4()}"
+    event = {
+        "id": "e",
+        "source": "eventflow.orders",
+        "detail-type": "OrderConfirmed",
+        "detail": {"orderId": order, "version": "9.0"},
+    }
+
+    # when
+    for _ in range(2):
+        answer = shop.cloud.client("lambda").invoke(
+            FunctionName=shop.resources["NotificationFunction"], Payload=json.dumps(event)
+        )
+        assert answer["FunctionError"]
+
+    # then the second time it was there already
+    lines = eventually(lambda: shop.log("NotificationFunction", order), lambda lines: len(lines) == 2)
+    assert lines[-1]["cold_start"] is False

@@ -241,13 +241,13 @@ def test_whom_to_send_an_order_to_is_in_no_log_and_in_one_event(shop):
 
 
 def test_what_had_failed_and_fails_again_is_in_its_queue_twice(shop, since):
-    # given an event that no consumer can read, in a failed-events queue
+    # given an event that its one consumer cannot read, in a failed-events queue
     order = str(uuid.uuid4())
-    shop.put_event("eventflow.orders", "OrderCreated", {"orderId": order, "quantity": "two", "version": "1.0"})
-    eventually(lambda: kept(shop, "PaymentFailedEvents", order), lambda seen: len(seen) == 1)
+    shop.put_event("eventflow.payment", "PaymentRefunded", {"orderId": order, "version": "9.0"})
+    eventually(lambda: kept(shop, "NotificationFailedEvents", order), lambda seen: len(seen) == 1)
 
     # when
-    replay(shop, since, "--rule", "PaymentFunctionOrders")
+    replay(shop, since, "--rule", "NotificationFunctionRefunds")
 
     # then
-    eventually(lambda: kept(shop, "PaymentFailedEvents", order), lambda seen: len(seen) == 2)
+    eventually(lambda: kept(shop, "NotificationFailedEvents", order), lambda seen: len(seen) == 2)

@@ -18,14 +18,28 @@ from .shop import ENDED, Shop
 from .test_timeline import CONFIRMED, everything_of
 from .timelines import Timelines
 
+KINDS = {
+    *("get_rest_apis", "describe_stacks", "describe_alarms", "list_dashboards", "list_user_pools", "list_tables"),
+    *("list_archives", "list_event_buses", "list_rules", "list_policies", "list_roles", "list_functions"),
+    *("list_layers", "describe_log_groups", "list_topics", "list_queues", "list_state_machines"),
+    "list_event_source_mappings",
+}
+"""The kinds of things that a stage has, by the operation that lists them."""
+
 
 def everything_named(cloud: Cloud, stage: str) -> set[tuple[str, str]]:
     """Whatever there is in the account that is named after the stage, by the operation that lists it."""
     found: set[tuple[str, str]] = set()
 
     def look(service: str, operation: str, items: str, name: str, **request: object) -> None:
-        answer = getattr(cloud.client(service), operation)(**request)
-        names = [item if isinstance(item, str) else item.get(name, "") for item in answer.get(items, [])]
+        client = cloud.client(service)
+        pages = (
+            client.get_paginator(operation).paginate(**request)
+            if client.can_paginate(operation)
+            else [getattr(client, operation)(**request)]
+        )
+        listed = [item for page in pages for item in page.get(items, [])]
+        names = [item if isinstance(item, str) else item.get(name, "") for item in listed]
         found.update((operation, it) for it in names if re.search(rf"(^|[:/]){stage}($|[-/:])", it))
 
     look("apigateway", "get_rest_apis", "items", "name", limit=500)
@@ -46,7 +60,7 @@ def everything_named(cloud: Cloud, stage: str) -> set[tuple[str, str]]:
     look("sqs", "list_queues", "QueueUrls", "")
     look("stepfunctions", "list_state_machines", "stateMachines", "name")
     mappings = cloud.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-    found.update(("mapping", it["UUID"]) for it in mappings if f":{stage}-" in it["FunctionArn"])
+    found.update(("list_event_source_mappings", it["UUID"]) for it in mappings if f":{stage}-" in it["FunctionArn"])
     return found
 
 
@@ -145,6 +159,7 @@ def test_two_stages_side_by_side_see_nothing_of_each_other_and_leave_nothing_beh
     assert payments["Version"] == "2"
 
     # when one is deleted, its add-on first, while the other works
+    assert {kind for kind, _ in everything_named(cloud, "eventflow-dev")} == KINDS
     before = everything_of(prod)
     meanwhile = prod.place("mug")
     stop_listening(cloud, "eventflow-dev")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -208,3 +209,10 @@ def test_prod_alone_shifts_traffic_gradually():
         if of_kind("AWS::CodeDeploy::DeploymentGroup", deployed(Stage=stage, Rollout=rollout))
     }
     assert gradual == {("prod", "Gradual")}
+
+
+def test_an_ordinary_deployment_of_prod_is_gradual_again_after_one_that_was_not():
+    # sam leaves what is not named as it was
+    stages = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    given = stages["prod"]["deploy"]["parameters"]["parameter_overrides"].split()
+    assert given == ["Stage=prod", "Rollout=Gradual"]

@@ -159,7 +159,8 @@ def made_before(name: str, resources: Resources) -> set[str]:
 
     def direct(each: str) -> Iterator[str]:
         depends = resources[each].get("DependsOn", [])
-        yield from named_in(resources[each]["Properties"], resources)
+        yield from named_in(resources[each].get("Properties", {}), resources)
+        yield from named_in(resources[each].get("UpdatePolicy", {}), resources)
         yield from [depends] if isinstance(depends, str) else depends
 
     found: set[str] = set()
