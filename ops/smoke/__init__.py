@@ -109,7 +109,7 @@ def _advice(at: Deployed, error: Exception) -> str:
 
 def _tell_what_stays(console: Console, shopping: Shopping, poison: Poison) -> None:
     if shopping.orders:
-        _say(console, f"The {len(shopping.orders)} orders of run {shopping.run} and their events stay.")
+        _say(console, f"Orders of run {shopping.run} that stay, with their events: {len(shopping.orders)}.")
     if poison.put and poison.missing:
         find = f"make failed ORDER={poison.mark} STACK_NAME={poison.at.name}"
         _say(console, f"Malformed events of this run may still arrive in the failed queues: {find}")

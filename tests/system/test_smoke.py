@@ -166,7 +166,7 @@ def test_a_stack_that_is_right_passes_and_only_its_orders_stay(smoked):
     assert int(suite.attrib["tests"]) == len(suite) == said.text.count("✓") > 20
     # and it has shopped, and nothing of it is left but the orders
     assert smoked.orders(said.run) == ["CANCELLED", "CONFIRMED", "CONFIRMED", "INVENTORY_FAILED"]
-    assert f"The 4 orders of run {said.run} and their events stay." in said.text
+    assert f"Orders of run {said.run} that stay, with their events: 4." in said.text
     assert smoked.users(said.run) == []
     assert said.run not in smoked.products()
     assert smoked.waiting() == {}
