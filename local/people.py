@@ -17,7 +17,7 @@ class People:
 def sign_in_everyone(
     cognito: Any, user_pool_id: str, client_id: str, passwords: Mapping[str, str] | None = None
 ) -> People:
-    """Create whoever is missing and sign all of them in. `cognito` is a boto3 `cognito-idp` client.
+    """Create those who are missing and sign all of them in. `cognito` is a boto3 `cognito-idp` client.
 
     `passwords` are those that are known, by username. One that still works is kept.
     """

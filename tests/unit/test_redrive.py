@@ -637,7 +637,7 @@ def test_a_line_is_shown_with_the_keys_that_matter_and_its_exception_below():
 
 
 class Clock:
-    """Time that goes on when someone waits, and stops whoever waits past `ends`."""
+    """Time that goes on when someone waits, and stops one who waits past `ends`."""
 
     def __init__(self, ends):
         self.now, self.ends = 0.0, ends
