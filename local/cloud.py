@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,20 +103,25 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """A boto3 client of this cloud, whatever profile or proxy the user's shell has set."""
-        no_profile = {
-            "profile": (None, None, None, None),
-            "config_file": (None, None, os.devnull, None),
-            "credentials_file": (None, None, os.devnull, None),
-        }
-        session: Any = boto3.Session(botocore_session=botocore.session.Session(session_vars=no_profile))
-        return session.client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(proxies={}, max_pool_connections=50),
-        )
+        return _client(self.endpoint, service)
+
+
+@cache  # to make one takes longer than most calls; any number of threads may use it
+def _client(endpoint: str, service: str) -> Any:
+    no_profile = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    session: Any = boto3.Session(botocore_session=botocore.session.Session(session_vars=no_profile))
+    return session.client(
+        service,
+        region_name=REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        config=Config(proxies={}, max_pool_connections=50),
+    )
 
 
 def _emulator(state: Path) -> Program:

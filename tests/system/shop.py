@@ -163,10 +163,6 @@ class Shop:
     # Behind the scenes
 
     @cached_property
-    def logs(self) -> Any:
-        return self.cloud.client("logs")
-
-    @cached_property
     def resources(self) -> dict[str, str]:
         """Physical by logical id."""
         pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources")
@@ -196,7 +192,7 @@ class Shop:
     def log(self, function: str, containing: str) -> list[dict[str, Any]]:
         """The JSON lines of a function's log that contain this text."""
         group = self.resources[f"{function.removesuffix('Function')}Log"]
-        pages = self.logs.get_paginator("filter_log_events")
+        pages = self.cloud.client("logs").get_paginator("filter_log_events")
         # an id is looked for by CloudWatch itself, which is much quicker
         term = {"filterPattern": f'"{containing}"'} if re.fullmatch(r"[\w-]+", containing) else {}
         found = pages.paginate(logGroupName=group, **term)

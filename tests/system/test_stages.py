@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from local.cloud import Cloud
 from local.people import sign_in_everyone
-from local.stack import TIMELINE_NAME, attached_to, build_dir, delete, deploy
+from local.stack import attached_to, build_dir, delete, deploy
 
 from .copies import changed, delete_again, deployed_again
 from .ear import Ear
@@ -180,15 +180,14 @@ def test_two_stages_side_by_side_see_nothing_of_each_other_and_leave_nothing_beh
             dynamodb.delete_table(TableName=table)
     assert protection_of_users(prod) == "ACTIVE"
     deploy(cloud, build_dir(cloud) / "template.yaml", "eventflow-prod", {"Stage": "dev"})
-    timelines = build_dir(cloud, TIMELINE_NAME) / "template.yaml"
-    deploy(cloud, timelines, "eventflow-prod-timeline", {"Stage": "dev"})
+    changed(cloud, prod_timeline.stack, Stage="dev")
     protected = [dynamodb.describe_table(TableName=it)["Table"]["DeletionProtectionEnabled"] for it in tables]
     assert set(protected) == {False}
     assert protection_of_users(prod) == "INACTIVE"
 
     # and it is deleted
     stop_listening(cloud, "eventflow-prod")
-    delete(cloud, "eventflow-prod-timeline")
+    delete_again(cloud, "eventflow-prod-timeline")
     delete(cloud, "eventflow-prod")
 
     # then nothing is left
