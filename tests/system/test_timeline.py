@@ -252,7 +252,8 @@ def test_of_a_saga_too_big_to_be_looked_at_every_event_is_kept_and_the_newest_ar
         # then whoever is on call is told that it has no summary, and of which event
         records = alone.messages("TimelineFailedEvents")
         assert {record["responsePayload"]["errorType"] for record in records} == {"TooManyEvents"}
-        assert {record["requestPayload"]["detail"]["metadata"]["eventId"] for record in records} <= {"e5", "e6"}
+        # (any whose look came when the megabyte was full: the last one's did, at least)
+        assert all(record["requestPayload"]["detail"]["metadata"] in metadata for record in records)
         # and nothing of it is lost
         *events, _ = alone.kept()[f"saga#{saga}"]
         assert [row["eventId"] for row in events] == [f"e{n}" for n in range(7)]
