@@ -33,13 +33,13 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit \
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit \
   test-system lint format benchmark cost clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-up: $(VENVS) ## Run EventFlow whole on this machine [PORT=4566] [TIMELINE=off] [PYTHON=python3]
+up: venvs ## Run EventFlow whole on this machine [PORT=4566] [TIMELINE=off] [PYTHON=python3]
 	@$(LOCAL) up --timeline "$(TIMELINE)" $(if $(PORT),--port $(PORT))
 
 token: .venvs/dev/ready ## Renew the tokens of .local/env, which last an hour; nothing is deployed or ordered
@@ -113,6 +113,10 @@ cost: .venvs/dev/ready ## Reckon what the timeline costs per million events; on 
 
 clean: down ## Remove all that make made, the virtual environments too
 	@rm -rf .venvs .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# Both at once: to install is mostly to wait.
+venvs:
+	@$(MAKE) --no-print-directory --jobs 2 $(VENVS)
 
 # One virtual environment for the developer's tools; one that stands for Lambda's own runtime, under the emulator.
 .venvs/dev/ready: requirements-dev.txt layer/requirements.txt $(UV)
