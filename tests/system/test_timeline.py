@@ -280,8 +280,9 @@ def stuck_sagas(timelines):
 
 
 def watched(timelines):
-    """How many sagas are stuck, once what EventBridge runs every minute has been run. A metric is by the second at best:
-    what two runs of one second found is one datapoint, so it is run until it tells.
+    """How many sagas are stuck, by what EventBridge runs every minute, which is run now.
+
+    What two runs of one second find is one datapoint: so it is to be run until it tells.
     """
     timelines.cloud.client("stepfunctions").start_execution(stateMachineArn=timelines.resources["Watch"])
     return stuck_sagas(timelines)
