@@ -87,7 +87,8 @@ def test_an_order_is_watched_live_until_it_is_confirmed(shop, timeline, console)
     assert console.page.evaluate("window.asItWas"), "the page was loaded anew"
 
     # someone else's she cannot open
-    theirs = shop.call("POST", "/orders", {"productId": product, "quantity": 1}, by=shop.people.other_shopper)
+    other = shop.people.other_shopper
+    theirs = shop.call("POST", "/orders", {"productId": product, "quantity": 1}, by=other, key=shop.key(by=other))
     timeline.until_told(theirs.body["orderId"], *CONFIRMED)
     console.page.get_by_label("Order id").fill(theirs.body["orderId"])
     console.page.get_by_role("button", name="Find").click()
