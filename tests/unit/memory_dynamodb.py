@@ -48,6 +48,8 @@ class MemoryDynamoDB:
         """Which requests it refuses for a reason of its own."""
         self.asked: list[str] = []
         """Operations, and the table or index each was on."""
+        self.conflicts = 0
+        """How many transactions it refuses, because others have their rows in hand."""
         self.tokens: set[str] = set()
         """Of the transactions that were made: one that is repeated with its token is not made again."""
 
@@ -117,13 +119,16 @@ class MemoryDynamoDB:
         writes = [(kind, write) for each in request["TransactItems"] for kind, write in each.items()]
         self.asked.append("TransactWriteItems " + " ".join(write["TableName"] for _, write in writes))
         self._let_others_run()
+        if self.conflicts:
+            self.conflicts -= 1
+            reasons = [{"Code": "None"}] * (len(writes) - 1) + [{"Code": "TransactionConflict"}]
+            raise refused("TransactWriteItems", "TransactionCanceledException", {"CancellationReasons": reasons})
         if (token := request.get("ClientRequestToken")) in self.tokens:
             return {}
-        reasons = [self._why_not(kind, write) for kind, write in writes]
-        if any(reason is not None for reason in reasons):
-            none = {"Code": "None"}
-            codes = [none if each is None else {"Code": "ConditionalCheckFailed", **each} for each in reasons]
-            raise refused("TransactWriteItems", "TransactionCanceledException", {"CancellationReasons": codes})
+        whys = [self._why_not(kind, write) for kind, write in writes]
+        if any(why is not None for why in whys):
+            reasons = [{"Code": "None"} if why is None else {"Code": "ConditionalCheckFailed", **why} for why in whys]
+            raise refused("TransactWriteItems", "TransactionCanceledException", {"CancellationReasons": reasons})
         for kind, write in writes:
             self._commit(write, write["Item"] if kind == "Put" else self._updated(write))
         self.tokens |= {token} - {None}

@@ -352,6 +352,29 @@ def test_a_total_that_is_no_amount_is_refused_by_its_name(shop, total):
 # With which key
 
 
+def test_a_checkout_that_another_transaction_is_in_the_way_of_is_made_after_a_pause(shop, pauses):
+    put("mug")
+    shop.conflicts = 2
+    assert check_out("k1").status == 202
+    assert (len(pauses), len(checked_out(shop))) == (2, 1)
+
+
+def test_a_basket_that_is_changed_all_the_time_is_no_error_of_ours(shop, monkeypatch):
+    put("mug")
+    quantities = iter(range(2, 1000))
+    monkeypatch.setattr("eventflow.transition.PATIENCE", 0)
+
+    def change_it_again() -> None:
+        shop.meanwhile = [lambda: None, change_it_again]
+        put("mug", next(quantities))
+
+    shop.meanwhile = [change_it_again]
+    answer = put("lamp")
+
+    assert (answer.status, answer.headers["Retry-After"]) == (409, "1")
+    assert "not your fault" not in answer.text
+
+
 def test_a_key_is_its_shoppers_own_and_another_key_another_order(shop):
     ids = []
     for claims, key in ((ADA, "k1"), (BOB, "k1"), (ADA, "k2"), (ADA, None)):

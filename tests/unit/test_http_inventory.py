@@ -145,17 +145,15 @@ def test_the_log_tells_who_moved_what_and_why(db, everything_logged):
 
 
 def test_an_adjustment_of_a_product_that_everybody_buys_waits_its_turn(db, pauses):
-    busy = [True, True]
-    there = db.transact_write_items
-
-    def transact(**request: Any) -> Any:
-        if busy and busy.pop():
-            from .memory_dynamodb import refused
-
-            reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
-            raise refused("TransactWriteItems", "TransactionCanceledException", {"CancellationReasons": reasons})
-        return there(**request)
-
-    db.transact_write_items = transact
+    db.conflicts = 2
     assert adjust(DELIVERY).body["availableQty"] == 12
     assert len(pauses) == 2
+
+
+def test_one_that_gets_no_turn_is_told_when_to_come_again_and_is_nobodys_fault(db, monkeypatch):
+    db.conflicts = 1000
+    monkeypatch.setattr("eventflow.transition.PATIENCE", 0)
+    answer = adjust(DELIVERY)
+    assert (answer.status, answer.body["title"], answer.headers["Retry-After"]) == (409, "Contended", "1")
+    assert "stock of product mug" in answer.body["detail"]
+    assert not db.rows["IdempotencyTable"]
