@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from eventflow.contracts import Currency, MinorUnits, OrderId, ProductId, Quantity, UserId
 from eventflow.events import MAX_LINES, BasketCheckedOut, Pieces, Shipping
 from eventflow.prices import MixedCurrencies, Price, Quote, UnknownProduct, quote
 from eventflow.transition import Change
 
-_CHECKOUT_IDS = uuid.UUID("2f0f0a53-6f86-4b6d-8ad8-2f6c0f9c0c11")
-"""Namespace of the ids that are derived from Idempotency-Keys."""
-
 
 class Basket(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     user_id: UserId
     items: tuple[Pieces, ...] = ()
     """In the order in which they were put."""
-    checkout_ids: tuple[OrderId, ...] = ()
-    """The latest checkouts, so that one which is asked for again neither fails nor takes what was put in since."""
-
-
-CHECKOUTS_REMEMBERED = 20
-"""A repetition that comes later than this many checkouts is refused by orders, by the id that it was given."""
 
 
 class QuantityRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,7 +24,9 @@ class QuantityRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CheckoutRequest(Shipping, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whom to send it to. Nothing else is taken, card data least of all."""
+    """Whom to send it to, and what the shopper was told that it costs. Card data is not taken, nor anything else."""
+
+    expected_total: MinorUnits | UnsetType = UNSET
 
     def shipping(self) -> Shipping:
         return msgspec.convert(msgspec.to_builtins(self), Shipping)
@@ -64,9 +57,16 @@ class NothingToCheckOut(Exception):
     """The basket is empty."""
 
 
-def checkout_id_for(caller: UserId, key: str) -> OrderId:
-    """The id of the checkout that this caller's Idempotency-Key stands for, and of the order that comes of it."""
-    return str(uuid.uuid5(_CHECKOUT_IDS, f"{caller}\n{key}"))
+class TotalChanged(Exception):
+    """The basket comes to another total than the shopper expects. `quote` is what it costs now."""
+
+    def __init__(self, expected: MinorUnits, quote: Quote) -> None:
+        super().__init__(f"the basket comes to {quote.total_price} {quote.currency} by now, not {expected}")
+        self.quote = quote
+
+
+REFUSALS = (NothingToCheckOut, TotalChanged, UnknownProduct, MixedCurrencies)
+"""Why a basket is not checked out."""
 
 
 def put(basket: Basket | None, user_id: UserId, pieces: Pieces) -> Change[Basket] | None:
@@ -124,27 +124,26 @@ def _shown_line(pieces: Pieces, price: Price | None) -> ShownLine:
     )
 
 
-def check_out(basket: Basket, checkout_id: OrderId, priced: Quote, shipping: Shipping) -> Change[Basket]:
-    """Empty the basket, and announce what was in it: one write, so that two checkouts at once are one order."""
+def check_out(
+    basket: Basket | None, order_id: OrderId, request: CheckoutRequest, prices: Mapping[ProductId, Price]
+) -> Change[Basket]:
+    """Empty the basket, and announce what was in it: one write, so that two checkouts at once are one order.
+
+    Raises one of REFUSALS.
+    """
+    if basket is None or not basket.items:
+        raise NothingToCheckOut("the basket is empty")
+    priced = quote(basket.items, prices)
+    if request.expected_total not in (UNSET, priced.total_price):
+        raise TotalChanged(request.expected_total, priced)
     return Change(
-        msgspec.structs.replace(
-            basket, items=(), checkout_ids=(*basket.checkout_ids, checkout_id)[-CHECKOUTS_REMEMBERED:]
-        ),
+        msgspec.structs.replace(basket, items=()),
         BasketCheckedOut(
-            checkout_id=checkout_id,
+            checkout_id=order_id,
             user_id=basket.user_id,
             items=priced.items,
             total_price=priced.total_price,
             currency=priced.currency,
-            shipping=shipping,
+            shipping=request.shipping(),
         ),
     )
-
-
-def to_check_out(basket: Basket | None, checkout_id: OrderId) -> Basket | None:
-    """The basket, if there is something to check out; None if this checkout is done. Raises NothingToCheckOut."""
-    if basket is not None and checkout_id in basket.checkout_ids:
-        return None
-    if basket is None or not basket.items:
-        raise NothingToCheckOut("the basket is empty")
-    return basket

@@ -6,17 +6,13 @@ import os
 import uuid
 
 from basket import baskets
-from basket.baskets import (
-    Basket,
-    BasketFull,
-    CheckoutRequest,
-    NothingToCheckOut,
-    QuantityRequest,
-)
-from eventflow import telemetry
-from eventflow.api import Api, Response
+from basket.baskets import Basket, BasketFull, CheckoutRequest, NothingToCheckOut, QuantityRequest, TotalChanged
+from eventflow import clock, telemetry
+from eventflow.api import Api, Problem, Response
 from eventflow.contracts import ProductId
 from eventflow.events import Pieces
+from eventflow.keys import AlreadyUsed, KeyReused, Use
+from eventflow.once import Keys, Once
 from eventflow.prices import MixedCurrencies, Price, UnknownProduct, quote
 from eventflow.store import Table
 from eventflow.transition import Change, transition
@@ -24,7 +20,17 @@ from eventflow.transition import Change, transition
 BASKETS = Table(os.environ["BASKETS_TABLE"], "userId", Basket)
 PRICES = Table(os.environ["PRICES_TABLE"], "productId", Price)
 
-api = Api(domain_problems={UnknownProduct: 422, MixedCurrencies: 422, BasketFull: 422, NothingToCheckOut: 409})
+KEYS = Keys(os.environ["IDEMPOTENCY_TABLE"])
+
+api = Api(
+    domain_problems={
+        UnknownProduct: 422,
+        MixedCurrencies: 422,
+        BasketFull: 422,
+        NothingToCheckOut: 409,
+        KeyReused: 422,
+    }
+)
 
 
 @api.router.get("/basket")
@@ -56,26 +62,37 @@ def empty() -> Response[str]:
 
 @api.router.post("/basket/checkout")
 def check_out() -> Response[str]:
-    user_id, shipping = api.caller.user_id, api.body(CheckoutRequest).shipping()
-    key = api.idempotency_key()
-    checkout_id = baskets.checkout_id_for(user_id, key) if key else str(uuid.uuid4())
-    telemetry.follow(checkout_id)
+    user_id, request, key = api.caller.user_id, api.body(CheckoutRequest), api.idempotency_key()
+    order_id = str(uuid.uuid4())
+    telemetry.follow(order_id)
+    use = Use.of("checkout", user_id, key, request, answer=order_id, now=clock.now()) if key else None
 
-    def decide(seen: Basket | None) -> Change[Basket] | None:
-        basket = baskets.to_check_out(seen, checkout_id)
-        if basket is None:
-            return None
-        priced = quote(basket.items, PRICES.read_many(each.product_id for each in basket.items))
-        return baskets.check_out(basket, checkout_id, priced, shipping)
+    def decide(basket: Basket | None) -> Change[Basket]:
+        try:
+            return baskets.check_out(basket, order_id, request, _prices_of(basket))
+        except baskets.REFUSALS:
+            if use:
+                KEYS.check(use)  # asked for again: the basket is empty since, or holds what is for the next order
+            raise
 
-    transition(BASKETS, user_id, decide)
-    return api.answer({"orderId": checkout_id}, status=202, headers=api.location(f"/orders/{checkout_id}"))
+    try:
+        transition(Once(BASKETS, KEYS, use) if use else BASKETS, user_id, decide)
+    except AlreadyUsed as earlier:
+        order_id = earlier.answer
+        telemetry.follow(order_id)
+    except TotalChanged as changed:
+        now = {"totalPrice": changed.quote.total_price, "currency": changed.quote.currency}
+        raise Problem(409, "Total changed", str(changed), "expectedTotal", more=now) from None
+    return api.answer({"orderId": order_id}, status=202, headers=api.location(f"/orders/{order_id}"))
+
+
+def _prices_of(basket: Basket | None) -> dict[str, Price]:
+    return PRICES.read_many(each.product_id for each in basket.items) if basket and basket.items else {}
 
 
 def _answer(basket: Basket | None) -> Response[str]:
     """The basket at today's prices."""
-    products = [each.product_id for each in basket.items] if basket else []
-    return api.answer(baskets.shown(basket, PRICES.read_many(products) if products else {}))
+    return api.answer(baskets.shown(basket, _prices_of(basket)))
 
 
 handler = api.handler

@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
 from eventflow import clock, telemetry
+from eventflow.transition import Contended
 
 __all__ = ["Api", "Caller", "Problem", "Response", "forbidden", "invalid", "not_found"]
 
@@ -23,15 +24,17 @@ OPERATORS = "operators"
 
 
 class Problem(Exception):
-    """An answer that is an error. `field` names what of the request it is about."""
+    """An answer that is an error. `field` names what of the request it is about; `more` is what else a client needs."""
 
-    def __init__(self, status: int, title: str, detail: str, field: str | None = None) -> None:
+    def __init__(
+        self, status: int, title: str, detail: str, field: str | None = None, *, more: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(detail)
-        self.status, self.title, self.detail, self.field = status, title, detail, field
+        self.status, self.title, self.detail, self.field, self.more = status, title, detail, field, more or {}
 
     def response(self) -> Response[str]:
         errors = {"errors": [{"field": self.field, "detail": self.detail}]} if self.field else {}
-        body = {"title": self.title, "status": self.status, "detail": self.detail, **errors}
+        body = {"title": self.title, "status": self.status, "detail": self.detail, **errors, **self.more}
         return Response(self.status, "application/problem+json", msgspec.json.encode(body).decode())
 
 
@@ -66,6 +69,7 @@ class Api:
         self.router = APIGatewayRestResolver()
         self.router.exception_handler(Problem)(Problem.response)
         self.router.exception_handler(ServiceError)(_of_the_router)
+        self.router.exception_handler(Contended)(_contended)
         self.router.exception_handler(Exception)(self._unexpected)
         for error, status in (domain_problems or {}).items():
             self.router.exception_handler(error)(_of_the_domain(status))
@@ -89,11 +93,13 @@ class Api:
         event = self.router.current_event
         try:
             raw = base64.b64decode(event.body or "") if event.is_base64_encoded else (event.body or "").encode()
-            return msgspec.json.decode(raw, type=kind)
+            body = msgspec.json.decode(raw, type=kind)
         except msgspec.ValidationError as error:
             raise _field_is_wrong(str(error)) from None
         except (msgspec.DecodeError, ValueError) as error:  # ValueError: of base64 and UTF-8
             raise invalid("body", f"not JSON: {error}") from None
+        _refuse_what_no_queue_carries(msgspec.to_builtins(body))
+        return body
 
     @staticmethod
     def checked(name: str, value: str | None, kind: Any) -> Any:
@@ -112,6 +118,13 @@ class Api:
         key = self.header("Idempotency-Key")
         if len(key) > 255:
             raise invalid("Idempotency-Key", "255 characters at most")
+        return key
+
+    def require_idempotency_key(self) -> str:
+        """The header Idempotency-Key. Raises Problem: 428 where there is none, and 400."""
+        if not (key := self.idempotency_key()):
+            what = "send Idempotency-Key with a text of your own, another one for each request"
+            raise Problem(428, "Precondition required", what, "Idempotency-Key")
         return key
 
     def query(self, name: str) -> str | None:
@@ -178,8 +191,34 @@ def _of_the_domain(status: int) -> Any:
     return respond
 
 
+def _contended(error: Contended) -> Response[str]:
+    """Nobody's fault, and gone in a moment: 409, and not a 5xx that pages someone."""
+    answer = Problem(409, "Contended", str(error)).response()
+    answer.headers["Retry-After"] = "1"
+    return answer
+
+
 def _of_the_router(error: ServiceError) -> Response[str]:
     return Problem(error.status_code, "Not possible", str(error.msg)).response()
+
+
+_NOT_CARRIED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, and so no message of SQS: an event with such a text would be lost on its way to a queue.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
+
+
+def _refuse_what_no_queue_carries(value: Any, path: str = "") -> None:
+    """Raises Problem (400) that names the field."""
+    match value:
+        case str():
+            if found := _NOT_CARRIED.search(value):
+                raise invalid(path, f"holds U+{ord(found[0]):04X}, a character that messages cannot carry")
+        case dict():
+            for name, each in value.items():
+                _refuse_what_no_queue_carries(each, f"{path}.{name}" if path else name)
+        case list():
+            for index, each in enumerate(value):
+                _refuse_what_no_queue_carries(each, f"{path}[{index}]")
 
 
 def _field_is_wrong(message: str) -> Problem:

@@ -11,7 +11,7 @@ from botocore.config import Config
 from eventflow import telemetry
 from eventflow.attributes import Attributes, from_attributes, to_attributes
 from eventflow.outbox import Announcement
-from eventflow.transition import LostRace, Stored
+from eventflow.transition import Busy, LostRace, Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,6 +36,28 @@ def count_written(announcement: Announcement | None) -> None:
         telemetry.count(announcement.detail_type)
 
 
+def transact(writes: list[Any]) -> list[dict[str, Any]]:
+    """Make all these writes, or none. One reason per write why its condition refused it; no reasons: they are made.
+
+    The SDK gives the request a token, so that one whose answer was lost and which it repeats is made once. Raises Busy.
+    """
+    try:
+        dynamodb.transact_write_items(TransactItems=writes)
+    except dynamodb.exceptions.TransactionCanceledException as cancelled:
+        reasons: list[Any] = list(cancelled.response["CancellationReasons"])
+        codes = {reason["Code"] for reason in reasons} - {"None"}
+        if "TransactionConflict" in codes:
+            raise Busy from None
+        if codes != {REFUSED}:
+            raise
+        return reasons
+    return []
+
+
+REFUSED = "ConditionalCheckFailed"
+"""The reason of a write that its own condition refused."""
+
+
 class Table(Generic[S]):
     """`Rows` in a DynamoDB table, whose partition key attribute is `key`; it is one of the state's fields."""
 
@@ -51,9 +73,14 @@ class Table(Generic[S]):
     def write(self, key: str, state: S, revision: int, announcement: Announcement | None) -> None:
         try:
             dynamodb.put_item(**self.put(state, revision, announcement))
+        except dynamodb.exceptions.TransactionConflictException:
+            raise Busy from None
         except dynamodb.exceptions.ConditionalCheckFailedException as refused:
             there: Any = refused.response.get("Item")
-            raise LostRace(self.stored(there)) from None
+            current = self.stored(there)
+            # its own event in the row: it was made, its answer was lost, and the SDK repeated it
+            if not (announcement and current and current.event_id == announcement.id):
+                raise LostRace(current) from None
         count_written(announcement)
 
     def put(self, state: S, revision: int, announcement: Announcement | None) -> dict[str, Any]:
@@ -78,8 +105,9 @@ class Table(Generic[S]):
         """An item of this table, read."""
         if not item:
             return None
-        telemetry.goes_on_from(item.get("event", {}).get("M", {}).get("trace", {}).get("S"))
-        return Stored(from_attributes(item, self._kind), int(item["revision"]["N"]))
+        event = item.get("event", {}).get("M", {})
+        telemetry.goes_on_from(event.get("trace", {}).get("S"))
+        return Stored(from_attributes(item, self._kind), int(item["revision"]["N"]), event.get("id", {}).get("S"))
 
     def read_many(self, keys: Iterable[str]) -> dict[str, S]:
         """The states of those rows that are there, by key. At most 100, which is what one request takes."""

@@ -15,11 +15,9 @@ from aws_lambda_powertools.utilities.idempotency import (
 
 from eventflow import telemetry
 from eventflow.contracts import Fact, Received
+from eventflow.keys import REMEMBERED_SECONDS
 from eventflow.receiving import Consume, receive
 from eventflow.store import dynamodb
-
-REMEMBERED_SECONDS = 30 * 24 * 60 * 60
-"""Longer than the bus's archive keeps events that may be replayed, so that a replay meets its records."""
 
 
 def subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:

@@ -10,8 +10,10 @@ Decisions import no AWS, and may run several times for one commit: what they nee
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any, Generic, Protocol, TypeVar
 
 from eventflow.contracts import Fact, Received
@@ -30,10 +32,11 @@ class Change(Generic[S]):
 
 @dataclass(frozen=True)
 class Stored(Generic[S]):
-    """A row as it was read. `revision` counts its writes, from 1."""
+    """A row as it was read. `revision` counts its writes, from 1; `event_id` is that of the event it carries."""
 
     state: S
     revision: int
+    event_id: str | None = None
 
 
 class LostRace(Exception):
@@ -44,8 +47,12 @@ class LostRace(Exception):
         self.current = current
 
 
+class Busy(Exception):
+    """A transaction has the row in hand at this moment. Nothing was written."""
+
+
 class Contended(Exception):
-    """A row changed under every attempt to write it. The event comes again."""
+    """A row changed under every attempt to write it, for PATIENCE. Nothing was written; it may be tried again."""
 
 
 class Rows(Protocol[S]):
@@ -54,11 +61,19 @@ class Rows(Protocol[S]):
     def read(self, key: str) -> Stored[S] | None: ...
 
     def write(self, key: str, state: S, revision: int, announcement: Announcement | None) -> None:
-        """Make `state` the row's `revision`-th, with its announcement. Raises LostRace if it is not."""
+        """Make `state` the row's `revision`-th, with its announcement. Raises LostRace if it is not, and Busy.
+
+        A write that was made and then refused, because its answer was lost and the SDK repeated it, counts as made: the
+        row has its event. (One that announces nothing is decided again, and finds that nothing is left to do.)
+        """
 
 
-ATTEMPTS = 10
-"""Lost races in a row before giving up. Each means that another writer got on, so a few suffice."""
+PATIENCE = 8.0
+"""Seconds until a row that others change all the time is given up: a function has 15, and an API call 29."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds: the most of a first pause, and of any. The most doubles each time, and the pause is drawn at random:
+https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/"""
 
 
 def transition(
@@ -74,20 +89,39 @@ def transition(
     `decide` may run more than once. `probably_new` spares the read where the row is seldom there yet: a refused
     write brings back what is. Raises Contended, and what `decide` raises.
     """
+    patience, raced = Patience(key), False
     current = None if probably_new else rows.read(key)
-    for _ in range(ATTEMPTS):
+    while True:
         change = decide(current.state if current else None)
         if change is None:
             return current.state if current else None
+        revision = (current.revision if current else 0) + 1
         try:
-            rows.write(
-                key,
-                change.state,
-                (current.revision if current else 0) + 1,
-                announce(change.fact, cause) if change.fact else None,
-            )
+            rows.write(key, change.state, revision, announce(change.fact, cause) if change.fact else None)
+            return change.state
         except LostRace as race:
             current = race.current
-        else:
-            return change.state
-    raise Contended(f"{key}: {ATTEMPTS} attempts to write were overtaken")
+            if not raced:
+                raced = True
+                continue  # mostly there is one other writer, who is through, and this is the row as it left it
+        except Busy:
+            pass
+        patience.wait()
+        current = rows.read(key)
+
+
+class Patience:
+    """Waits between attempts, so that writers who refuse each other get through one after the other."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._waits = 0
+        self._until = monotonic() + PATIENCE
+
+    def wait(self) -> None:
+        """Pause before the next attempt. Raises Contended where there is no time for one."""
+        pause = random.uniform(0, min(LONGEST_PAUSE, SHORTEST_PAUSE * 2**self._waits))
+        self._waits += 1
+        if monotonic() + pause > self._until:
+            raise Contended(f"others change {self._key} all the time: try again")
+        sleep(pause)

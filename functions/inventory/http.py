@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from eventflow import clock, telemetry
 from eventflow.api import Api, Response, not_found
 from eventflow.contracts import ProductId
-from inventory.stock import StockLevel, StockRequest
+from eventflow.keys import AlreadyUsed, KeyReused, Use
+from eventflow.once import Keys
+from inventory.stock import Adjustment, BelowZero, StockLevel
 from inventory.warehouse import StockLevels
 
-LEVELS = StockLevels(os.environ["INVENTORY_TABLE"])
+LEVELS = StockLevels(os.environ["INVENTORY_TABLE"], Keys(os.environ["IDEMPOTENCY_TABLE"]))
 
-api = Api()
+api = Api(domain_problems={BelowZero: 409, KeyReused: 422})
 
 
 @api.router.get("/inventory/<product_id>")
 def read(product_id: str) -> Response[str]:
     api.require_operator()
-    level = LEVELS.read(api.checked("productId", product_id, ProductId))
+    return _answer(LEVELS.read(api.checked("productId", product_id, ProductId)), product_id)
+
+
+@api.router.post("/inventory/<product_id>/adjustments")
+def adjust(product_id: str) -> Response[str]:
+    api.require_operator()
+    key = api.require_idempotency_key()
+    product_id, wanted = api.checked("productId", product_id, ProductId), api.body(Adjustment)
+    use = Use.of("adjustment", api.caller.user_id, key, [product_id, wanted], answer=product_id, now=clock.now())
+    about: dict[str, Any] = {
+        "productId": product_id,
+        "by": wanted.by,
+        "reason": wanted.reason,
+        "operator": api.caller.user_id,
+    }
+    try:
+        LEVELS.adjust(product_id, wanted.by, use)
+        telemetry.logger.info("stock adjusted", **about)
+    except AlreadyUsed:
+        telemetry.logger.info("stock was adjusted before", **about)
+    return _answer(LEVELS.read(product_id), product_id)
+
+
+def _answer(level: StockLevel | None, product_id: str) -> Response[str]:
     if level is None:
         raise not_found(f"stock of product {product_id}")
-    return api.answer(level)
-
-
-@api.router.put("/inventory/<product_id>")
-def write(product_id: str) -> Response[str]:
-    api.require_operator()
-    level = StockLevel(
-        product_id=api.checked("productId", product_id, ProductId),
-        available_qty=api.body(StockRequest).available_qty,
-    )
-    LEVELS.write(level)
-    return api.answer(level)
+    return api.answer(level.shown())
 
 
 handler = api.handler

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
+from eventflow import clock
 from eventflow.contracts import Fact, OrderId, ProductId, Received, UserId
 from eventflow.events import (
     InventoryFailed,
@@ -49,20 +50,36 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
         return {line.product_id: sign * line.quantity for line in self.items if sign}
 
 
-Level = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
-
-
-class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many pieces of a product are there to be reserved."""
+class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """How many pieces of a product may still be sold: what came in, less what is set aside for orders."""
 
     product_id: ProductId
-    available_qty: Level
+    available_qty: int
+    updated_at: int | None = None
+    """Milliseconds since 1970."""
+
+    def shown(self) -> dict[str, Any]:
+        """As operators see it: times in ISO-8601."""
+        shown: dict[str, Any] = msgspec.to_builtins(self)
+        return shown | ({} if self.updated_at is None else {"updatedAt": clock.iso(self.updated_at)})
 
 
-class StockRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What an operator sets."""
+class Adjustment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A delivery, a return, a loss: stock is moved by so many pieces, and never set to a number.
 
-    available_qty: Level
+    Whoever sets it has read it before, and would sell again what was sold since then.
+    """
+
+    by: Annotated[int, msgspec.Meta(ge=-1_000_000_000, le=1_000_000_000)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+    def __post_init__(self) -> None:
+        if not self.by:
+            raise ValueError("Expected more or less than 0 - at `$.by`")
+
+
+class BelowZero(Exception):
+    """An adjustment would take more than there is. Nothing was written."""
 
 
 class OutOfStock(Exception):

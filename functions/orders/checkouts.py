@@ -27,7 +27,12 @@ def handler(received: Received[BasketCheckedOut]) -> None:
             orders.refuse_another_request(existing, checkout.user_id, checkout.items)
             return None
         return orders.accept(
-            checkout.checkout_id, checkout.user_id, prices_shown, clock.iso(received.occurred_at), checkout.shipping
+            checkout.checkout_id,
+            checkout.user_id,
+            prices_shown,
+            now=clock.now(),
+            created_at=clock.iso(received.occurred_at),
+            shipping=checkout.shipping,
         )
 
     transition(ORDERS, checkout.checkout_id, decide, cause=received, probably_new=True)

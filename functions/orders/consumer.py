@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from eventflow import clock
 from eventflow.contracts import Received
 from eventflow.events import InventoryReserved, PaymentSucceeded, StepFailed
 from eventflow.store import Table
@@ -23,8 +24,8 @@ def handler(received: Received[PaymentSucceeded | InventoryReserved | StepFailed
     @Watched
     def decide(order: Order | None) -> Change[Order] | None:
         if isinstance(step, StepFailed):
-            return orders.step_failed(order, step, received.detail_type)
-        return orders.step_done(order, step)
+            return orders.step_failed(order, step, received.detail_type, clock.now())
+        return orders.step_done(order, step, clock.now())
 
     transition(ORDERS, step.order_id, decide, cause=received)
     decide.count_end()

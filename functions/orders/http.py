@@ -13,12 +13,13 @@ from eventflow import clock, telemetry
 from eventflow.api import Api, Caller, Response, forbidden, invalid, not_found
 from eventflow.attributes import to_attributes
 from eventflow.contracts import OrderId, UserId
+from eventflow.keys import KeyReused
 from eventflow.prices import MixedCurrencies, Price, UnknownProduct, quote
 from eventflow.store import Table
 from eventflow.transition import Change, transition
 from orders import orders
 from orders.measures import Watched
-from orders.orders import KeyReused, Order, OrderRequest
+from orders.orders import Order, OrderRequest
 
 ORDERS = Table(os.environ["ORDERS_TABLE"], "orderId", Order)
 
@@ -37,17 +38,18 @@ def place() -> Response[str]:
     key = api.idempotency_key()
     order_id = orders.order_id_for(caller.user_id, key) if key else str(uuid.uuid4())
     telemetry.follow(order_id)
-    wanted, created_at = request.pieces, clock.iso(clock.now())
+    wanted, now = request.pieces, clock.now()
 
     def decide(existing: Order | None) -> Change[Order] | None:
         if existing is not None:
             orders.refuse_another_request(existing, user_id, wanted)
             return None
         prices = PRICES.read_many(each.product_id for each in wanted)
-        return orders.accept(order_id, user_id, quote(wanted, prices), created_at)
+        return orders.accept(order_id, user_id, quote(wanted, prices), now=now)
 
     stored = transition(ORDERS, order_id, decide, probably_new=not key)
-    return api.answer(stored, status=201, headers=api.location(f"/orders/{order_id}"))
+    assert stored
+    return api.answer(stored.shown(), status=201, headers=api.location(f"/orders/{order_id}"))
 
 
 class Position(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -78,7 +80,7 @@ def newest_first() -> Response[str]:
         descending=True,
     )
     end = page[-1] if more else None
-    return api.page(page, Position(end.created_at, end.order_id) if end else None)
+    return api.page([order.shown() for order in page], Position(end.created_at, end.order_id) if end else None)
 
 
 @api.router.get("/orders/<order_id>")
@@ -86,7 +88,7 @@ def read(order_id: str) -> Response[str]:
     order_id = api.checked("orderId", order_id, OrderId)
     telemetry.follow(order_id)
     stored = ORDERS.read(order_id)
-    return api.answer(_visible_to(api.caller, order_id, stored.state if stored else None))
+    return api.answer(_visible_to(api.caller, order_id, stored.state if stored else None).shown())
 
 
 @api.router.post("/orders/<order_id>/cancel")
@@ -97,11 +99,12 @@ def cancel(order_id: str) -> Response[str]:
 
     @Watched
     def decide(order: Order | None) -> Change[Order] | None:
-        return orders.cancel(_visible_to(caller, order_id, order))
+        return orders.cancel(_visible_to(caller, order_id, order), caller.user_id, clock.now())
 
-    answer = api.answer(transition(ORDERS, order_id, decide))
+    cancelled = transition(ORDERS, order_id, decide)
     decide.count_end()
-    return answer
+    assert cancelled
+    return api.answer(cancelled.shown())
 
 
 def _visible_to(caller: Caller, order_id: str, order: Order | None) -> Order:

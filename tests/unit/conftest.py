@@ -55,6 +55,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long a transition paused between its attempts, in seconds. It does so in no time."""
+    paused: list[float] = []
+    monkeypatch.setattr("eventflow.transition.sleep", paused.append)
+    return paused
+
+
 @pytest.fixture
 def db(monkeypatch: pytest.MonkeyPatch) -> MemoryDynamoDB:
     """All tables, empty, behind every service; basket and orders each with a price list of its own."""

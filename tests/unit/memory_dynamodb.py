@@ -48,6 +48,8 @@ class MemoryDynamoDB:
         """Which requests it refuses for a reason of its own."""
         self.asked: list[str] = []
         """Operations, and the table or index each was on."""
+        self.tokens: set[str] = set()
+        """Of the transactions that were made: one that is repeated with its token is not made again."""
 
     # What tests ask of it
 
@@ -103,28 +105,76 @@ class MemoryDynamoDB:
         }
 
     def put_item(self, **request: Any) -> dict[str, Any]:
-        table = self._checked("PutItem", request)
-        name, item = request["TableName"], request["Item"]
-        (key_name,) = KEYS[name]
-        key = self._key("PutItem", item[key_name]["S"])
+        self._checked("PutItem", request)
+        self._let_others_run()
+        if (reason := self._why_not("PutItem", request)) is not None:
+            raise refused("PutItem", "ConditionalCheckFailedException", reason)
+        self._commit(request, request["Item"])
+        return {}
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        validate(request, "TransactWriteItems")
+        writes = [(kind, write) for each in request["TransactItems"] for kind, write in each.items()]
+        self.asked.append("TransactWriteItems " + " ".join(write["TableName"] for _, write in writes))
+        self._let_others_run()
+        if (token := request.get("ClientRequestToken")) in self.tokens:
+            return {}
+        reasons = [self._why_not(kind, write) for kind, write in writes]
+        if any(reason is not None for reason in reasons):
+            none = {"Code": "None"}
+            codes = [none if each is None else {"Code": "ConditionalCheckFailed", **each} for each in reasons]
+            raise refused("TransactWriteItems", "TransactionCanceledException", {"CancellationReasons": codes})
+        for kind, write in writes:
+            self._commit(write, write["Item"] if kind == "Put" else self._updated(write))
+        self.tokens |= {token} - {None}
+        return {}
+
+    def _let_others_run(self) -> None:
         if self.meanwhile:
             self.meanwhile.pop(0)()
+
+    def _place(self, write: dict[str, Any]) -> tuple[dict[str, Attributes], str]:
+        """The table that a write is on, and the key of its row."""
+        name = write["TableName"]
+        (key_name,) = KEYS[name]
+        return self.rows[name], self._key("PutItem", (write.get("Item") or write["Key"])[key_name]["S"])
+
+    def _why_not(self, operation: str, write: dict[str, Any]) -> dict[str, Any] | None:
+        """None where the write's condition is fulfilled, else the row, which DynamoDB tells if it is asked to."""
+        (key_name,) = KEYS[write["TableName"]]
+        table, key = self._place(write)
         there = table.get(key)
-        match request.get("ConditionExpression"):
+        values = write.get("ExpressionAttributeValues", {})
+        match write.get("ConditionExpression"):
             case None:
                 fulfilled = True
             case "revision = :seen":
-                fulfilled = there is not None and there["revision"] == request["ExpressionAttributeValues"][":seen"]
+                fulfilled = there is not None and there["revision"] == values[":seen"]
+            case "availableQty >= :needed":
+                fulfilled = there is not None and int(there["availableQty"]["N"]) >= int(values[":needed"]["N"])
+            case "attribute_not_exists(id) OR expiration <= :now":
+                fulfilled = there is None or int(there["expiration"]["N"]) <= int(values[":now"]["N"])
             case condition:
                 assert condition == f"attribute_not_exists({key_name})"
                 fulfilled = there is None
-        if not fulfilled:
-            assert request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
-            raise refused("PutItem", "ConditionalCheckFailedException", {"Item": there} if there else {})
+        if fulfilled:
+            return None
+        assert write["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+        return {"Item": there} if there else {}
+
+    def _updated(self, update: dict[str, Any]) -> Attributes:
+        """The row as the one update that there is makes it."""
+        assert update["UpdateExpression"] == "ADD availableQty :by SET updatedAt = :now"
+        table, key = self._place(update)
+        there, values = table.get(key, update["Key"]), update["ExpressionAttributeValues"]
+        level = int(there.get("availableQty", {"N": "0"})["N"]) + int(values[":by"]["N"])
+        return {**there, "availableQty": {"N": str(level)}, "updatedAt": values[":now"]}
+
+    def _commit(self, write: dict[str, Any], item: Attributes) -> None:
+        table, key = self._place(write)
+        images = {"NewImage": item} | ({"OldImage": table[key]} if key in table else {})
         table[key] = item
-        images = {"NewImage": item} | ({"OldImage": there} if there else {})
         self.announcements += announced([{"dynamodb": images}])
-        return {}
 
     def query(self, **request: Any) -> dict[str, Any]:
         self._checked("Query", request)

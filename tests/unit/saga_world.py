@@ -200,13 +200,13 @@ class World:
             if existing is not None:
                 orders.refuse_another_request(existing, "ada", lines)
                 return None
-            return orders.accept(order_id, "ada", quote, clock.iso(clock.now()))
+            return orders.accept(order_id, "ada", quote, now=clock.now())
 
         self.pending.append(lambda: void(transition(self.orders, order_id, decide, probably_new=True)))
 
     def _cancel(self, order_id: str) -> None:
         def decide(order: Order | None) -> Any:
-            return orders.cancel(order) if order else None
+            return orders.cancel(order, "ada", clock.now()) if order else None
 
         transition(self.orders, order_id, decide)
 
@@ -281,8 +281,8 @@ class World:
 
         def decide(order: Order | None) -> Any:
             if isinstance(step, StepFailed):
-                return orders.step_failed(order, step, received.detail_type)
-            return orders.step_done(order, step)
+                return orders.step_failed(order, step, received.detail_type, clock.now())
+            return orders.step_done(order, step, clock.now())
 
         transition(self.orders, step.order_id, decide, cause=received)
 

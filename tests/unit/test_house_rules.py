@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from eventflow.subscriber import REMEMBERED_SECONDS
+from eventflow.keys import REMEMBERED_SECONDS
 from ops.patterns import matches
 
 from .console import SOURCES as CONSOLE

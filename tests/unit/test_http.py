@@ -2,9 +2,7 @@
 
 import pytest
 
-import inventory.http
 import orders.http
-from inventory.stock import StockLevel
 
 from .api_gateway import OPERATOR, call
 
@@ -29,35 +27,12 @@ from .api_gateway import OPERATOR, call
     ],
 )
 def test_an_operator_is_a_member_of_the_group_however_cognito_writes_it(db, groups, status):
-    inventory.http.LEVELS.write(StockLevel(product_id="mug", available_qty=3))
     claims = {"sub": "olga"} | ({} if groups is None else {"cognito:groups": groups})
+    delivery = {"by": 3, "reason": "delivery"}
+    for _ in range(2):
+        answer = call("POST", "/inventory/mug/adjustments", delivery, claims, {"Idempotency-Key": "k1"})
+        assert answer.status == status
     assert call("GET", "/inventory/mug", claims=claims).status == status
-    assert call("PUT", "/inventory/mug", {"availableQty": 3}, claims=claims).status == status
-
-
-def test_an_operator_sets_stock_and_reads_it(db):
-    assert call("GET", "/inventory/mug", claims=OPERATOR).status == 404
-    answer = call("PUT", "/inventory/mug", {"availableQty": 0}, claims=OPERATOR)
-    assert (answer.status, answer.body) == (200, {"productId": "mug", "availableQty": 0})
-    assert call("GET", "/inventory/mug", claims=OPERATOR).body == answer.body
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "field_named"),
-    [
-        ("mug", {}, "availableQty"),
-        ("mug", {"availableQty": -1}, "availableQty"),
-        ("mug", {"availableQty": 1_000_000_001}, "availableQty"),
-        ("mug", {"availableQty": "3"}, "availableQty"),
-        ("mug", {"availableQty": 3, "unitPrice": 1}, "unitPrice"),
-        ("mug", "3 pieces", "body"),
-        ("a%20mug", {"availableQty": 3}, "productId"),
-        ("m" * 65, {"availableQty": 3}, "productId"),
-    ],
-)
-def test_a_wrong_stock_level_is_refused_by_the_name_of_its_field(db, path, body, field_named):
-    answer = call("PUT", f"/inventory/{path}", body, claims=OPERATOR)
-    assert (answer.status, answer.wrong_fields, db.rows["InventoryTable"]) == (400, [field_named], {})
 
 
 # Where things are

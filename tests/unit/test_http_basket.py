@@ -8,6 +8,7 @@ import pytest
 
 from basket.baskets import CheckoutRequest
 from basket.http import BASKETS
+from eventflow import clock
 from eventflow.events import BasketCheckedOut, Shipping
 
 from .api_gateway import ADA, BOB, Answer, call
@@ -19,6 +20,9 @@ SHIPPING = {
     "email": "ada.lovelace@example.com",
     "address": "12 St James's Square, London",
 }
+
+
+DAY = 24 * 60 * 60 * 1000
 
 
 def put(product: str, quantity: Any = 1, claims: dict[str, str] = ADA) -> Answer:
@@ -252,15 +256,100 @@ def test_a_late_repetition_of_an_earlier_checkout_takes_nothing_out_of_the_baske
     assert len(checked_out(shop)) == 2
 
 
-def test_a_basket_does_not_remember_its_checkouts_without_end(shop):
+def test_a_key_is_remembered_however_many_checkouts_came_since_and_a_month_long(shop, monkeypatch):
+    put("mug")
+    first = check_out("k1")
     for n in range(25):
         put("mug")
-        check_out(f"k{n}")
-    remembered = shop.stored(BASKETS, "ada").state.checkout_ids
-    assert len(remembered) == 20
+        check_out(f"another {n}")
     put("lamp")
-    assert {check_out(f"k{n}").status for n in range(5, 25)} == {202}
-    assert show()["items"] == [LAMP]
+    assert (check_out("k1").body, show()["items"]) == (first.body, [LAMP])
+
+    in_a_month = clock.now() + 30 * DAY
+    monkeypatch.setattr(clock, "now", lambda: in_a_month)
+    assert shop.rows["IdempotencyTable"], "DynamoDB has not got round to deleting it"
+    later = check_out("k1")
+    assert (later.status, show()) == (202, EMPTY)
+    assert later.body != first.body, "an order of this id is there already"
+
+
+def test_an_order_of_a_checkout_has_an_id_that_nobody_can_derive_from_the_key(shop):
+    ids = set()
+    for _ in range(2):
+        shop.rows["IdempotencyTable"].clear()
+        put("mug")
+        ids.add(check_out("k1").body["orderId"])
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("refilled", [False, True])
+def test_a_key_stands_for_one_checkout_and_not_for_one_to_another_address(shop, refilled):
+    put("mug")
+    check_out("k1")
+    if refilled:
+        put("lamp")
+    elsewhere = check_out("k1", body={**SHIPPING, "address": "10 Downing Street"})
+    assert (elsewhere.status, elsewhere.body["title"]) == (422, "Key reused")
+    assert len(checked_out(shop)) == 1
+
+
+def test_a_repeated_checkout_meets_its_order_whatever_became_of_the_prices(shop):
+    put("mug")
+    first = check_out("k1", body={**SHIPPING, "expectedTotal": 1250})
+    put("mug")
+    put("lamp")
+    shop.sells("lamp", 4000, sold=False, as_of=2)
+    assert check_out("k1", body={**SHIPPING, "expectedTotal": 1250}).body == first.body
+
+
+def test_of_one_checkout_and_its_repetition_on_the_refilled_basket_one_is_made(shop):
+    put("mug")
+    others: list[Answer] = []
+
+    def another_then_refill() -> None:
+        others.append(check_out("k1"))
+        put("lamp")
+
+    shop.meanwhile = [another_then_refill]
+
+    ours = check_out("k1")
+
+    assert (ours.status, ours.body) == (202, others[0].body)
+    assert (show()["items"], len(checked_out(shop))) == ([LAMP], 1)
+
+
+# At what price
+
+
+@pytest.mark.parametrize("key", [None, "k1"])
+def test_a_shopper_pays_what_they_were_shown_or_hears_what_it_costs_by_now(shop, key):
+    put("mug", 2)
+    shop.sells("mug", 999_000, as_of=2)
+
+    refused = check_out(key, body={**SHIPPING, "expectedTotal": 2500})
+
+    assert (refused.status, refused.body["title"], refused.wrong_fields) == (409, "Total changed", ["expectedTotal"])
+    assert (refused.body["totalPrice"], refused.body["currency"]) == (1_998_000, "USD")
+    assert (show()["totalPrice"], shop.told) == (1_998_000, [])
+
+    agreed = check_out(key and "k2", body={**SHIPPING, "expectedTotal": 1_998_000})
+    assert agreed.status == 202
+    assert [it["totalPrice"] for it in checked_out(shop)] == [1_998_000]
+
+
+def test_a_refused_checkout_uses_up_no_key(shop):
+    put("mug")
+    assert check_out("k1", body={**SHIPPING, "expectedTotal": 1}).status == 409
+    assert check_out("k1", body={**SHIPPING, "expectedTotal": 1250}).status == 202
+
+
+@pytest.mark.parametrize("total", [-1, "1250", 12.5, None])
+def test_a_total_that_is_no_amount_is_refused_by_its_name(shop, total):
+    put("mug")
+    assert check_out(body={**SHIPPING, "expectedTotal": total}).wrong_fields == ["expectedTotal"]
+
+
+# With which key
 
 
 def test_a_key_is_its_shoppers_own_and_another_key_another_order(shop):
@@ -334,6 +423,25 @@ def test_nothing_but_whom_to_send_it_to_is_taken(shop, caplog, fields, field_nam
 
 
 @pytest.mark.parametrize("name", SHIPPING)
+@pytest.mark.parametrize("character", ["\0", "\x0b", "\x1f", "\ufffe", "\uffff"])
+def test_text_that_no_queue_could_carry_is_refused_by_its_field(shop, name, character):
+    put("mug")
+    answer = check_out(body={**SHIPPING, name: f"x{character}@example.com"})
+    assert (answer.status, answer.wrong_fields, shop.told) == (400, [name], [])
+    assert f"U+{ord(character):04X}" in answer.body["detail"] or name == "email"
+
+
+@pytest.mark.parametrize(
+    "text", ["Ada\tB.\r\nLovelace", "\x7f\x85", "\ud7ff\ue000\ufffd", "\U00010000\U0010ffff", "Zoë 🚀"]
+)
+def test_any_other_text_is_taken(shop, text):
+    put("mug")
+    assert check_out(body={**SHIPPING, "address": text}).status == 202
+    (detail,) = checked_out(shop)
+    assert detail["shipping"]["address"] == text
+
+
+@pytest.mark.parametrize("name", SHIPPING)
 def test_all_of_it_is_needed(shop, name):
     put("mug")
     answer = check_out(body={field: value for field, value in SHIPPING.items() if field != name})
@@ -357,7 +465,7 @@ def test_no_log_line_of_a_checkout_tells_whom_it_goes_to(shop, everything_logged
     put("mug")
     check_out("k1")
     put("mug", 2)
-    shop.broken = lambda operation, key: operation == "PutItem"
+    shop.broken = lambda operation, key: key.startswith("checkout#")
     assert check_out("k2").status == 500
     assert "InternalServerError" in everything_logged()
     assert not [value for value in SHIPPING.values() if value in everything_logged()]

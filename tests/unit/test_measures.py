@@ -40,7 +40,7 @@ def counted(capsys: pytest.CaptureFixture[str]) -> tuple[list[float], list[str]]
     ],
 )
 def test_an_order_is_measured_when_it_ends_and_once(capsys, before, step, measured):
-    decide = Watched(lambda order: orders.step_done(order, step))
+    decide = Watched(lambda order: orders.step_done(order, step, clock.now()))
     decide(an_order(before))
     decide.count_end()
     assert counted(capsys) == measured
@@ -57,7 +57,7 @@ def test_an_order_is_measured_when_it_ends_and_once(capsys, before, step, measur
 )
 def test_what_called_an_order_off_is_counted(capsys, before, detail_type, measured):
     failure = StepFailed(order_id="o", reason="because")
-    decide = Watched(lambda order: orders.step_failed(order, failure, detail_type))
+    decide = Watched(lambda order: orders.step_failed(order, failure, detail_type, clock.now()))
     decide(an_order(before))
     decide.count_end()
     assert counted(capsys) == measured
@@ -65,7 +65,7 @@ def test_what_called_an_order_off_is_counted(capsys, before, detail_type, measur
 
 def test_of_several_attempts_the_one_that_was_committed_counts(capsys):
     step = InventoryReserved(order_id="o", user_id="u", items=())
-    decide = Watched(lambda order: orders.step_done(order, step))
+    decide = Watched(lambda order: orders.step_done(order, step, clock.now()))
     decide(an_order(Status.PENDING))  # another writer was faster
     decide(an_order(Status.PAID))
     decide.count_end()

@@ -14,10 +14,9 @@ from eventflow.attributes import from_attributes, to_attributes
 from eventflow.events import Line, OrderConfirmed, ShortLine
 from eventflow.outbox import Announcement, announce
 from eventflow.store import Table, dynamodb
-from eventflow.transition import ATTEMPTS, Change, Contended, LostRace, Stored, transition
-from inventory import warehouse
-from inventory.stock import OutOfStock, Reservation, Status, StockLevel
-from inventory.warehouse import CONFLICT_ATTEMPTS, StockLevels, Warehouse
+from eventflow.transition import Busy, Change, Contended, LostRace, Stored, transition
+from inventory.stock import OutOfStock, Reservation, Status
+from inventory.warehouse import Warehouse
 
 
 class Cart(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -83,7 +82,7 @@ def test_a_row_carries_the_event_that_announces_it_in_the_same_write(database):
     CARTS.write("c1", ONE, 1, announcement)
 
     assert from_attributes(written["event"]["M"], Announcement) == announcement
-    assert CARTS.stored(written) == Stored(ONE, 1)
+    assert CARTS.stored(written) == Stored(ONE, 1, announcement.id)
 
 
 def test_a_lost_race_brings_back_the_row_that_won(database):
@@ -98,6 +97,25 @@ def test_a_race_can_be_lost_to_a_removal(database):
     with pytest.raises(LostRace) as race:
         CARTS.write("c1", ONE, 2, None)
     assert race.value.current is None
+
+
+def test_a_write_that_is_refused_because_it_was_made_already_is_made(database):
+    """The SDK repeats a request whose answer was lost."""
+    announcement = announce(CONFIRMED)
+    lost_to(database, {**row(ONE, 1), "event": {"M": to_attributes(announcement)}})
+    CARTS.write("c1", ONE, 1, announcement)
+
+
+def test_a_write_is_not_made_by_another_event_of_the_same_state(database):
+    lost_to(database, {**row(ONE, 1), "event": {"M": to_attributes(announce(CONFIRMED))}})
+    with pytest.raises(LostRace):
+        CARTS.write("c1", ONE, 1, announce(CONFIRMED))
+
+
+def test_a_row_that_a_transaction_has_in_hand_is_busy(database):
+    database.add_client_error("put_item", "TransactionConflictException")
+    with pytest.raises(Busy):
+        CARTS.write("c1", ONE, 1, None)
 
 
 def test_any_other_refusal_is_no_race(database):
@@ -222,12 +240,46 @@ def test_a_decision_for_nothing_writes_nothing_and_answers_with_the_row(database
     assert transition(CARTS, "c1", one_more, probably_new=True) == full
 
 
-def test_a_row_that_never_holds_still_is_given_up_by_name(database):
+def test_after_a_second_lost_race_it_pauses_and_reads_the_row_again(database, pauses):
     database.add_response("get_item", {})
-    for revision in range(ATTEMPTS):
-        lost_to(database, row(ONE, revision + 1))
-    with pytest.raises(Contended, match=r"^c1: "):
-        transition(CARTS, "c1", one_more)
+    lost_to(database, row(ONE, 1))
+    lost_to(database, row(ONE, 2), wrote(pieces=2, revision=2))
+    database.add_response("get_item", {"Item": row(Cart(cart_id="c1", pieces=3), 9)})
+    database.add_response("put_item", {}, wrote(pieces=4, revision=10))
+
+    assert transition(CARTS, "c1", one_more) == Cart(cart_id="c1", pieces=4)
+    assert len(pauses) == 1
+
+
+def test_a_busy_row_is_read_again_after_a_pause(database, pauses):
+    database.add_client_error("put_item", "TransactionConflictException")
+    database.add_response("get_item", {"Item": row(ONE, 1)})
+    database.add_response("put_item", {}, wrote(pieces=2, revision=2))
+    assert transition(CARTS, "c1", one_more, probably_new=True) == Cart(cart_id="c1", pieces=2)
+    assert len(pauses) == 1
+
+
+def test_a_row_that_never_holds_still_is_given_up_by_name_while_there_is_time_to_say_so(monkeypatch):
+    class Restless:
+        """Another writer is always faster."""
+
+        def read(self, key: str) -> Stored[Cart] | None:
+            return Stored(ONE, 1)
+
+        def write(self, *_: Any) -> None:
+            raise LostRace(Stored(ONE, 2))
+
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("eventflow.transition.sleep", sleep)
+    monkeypatch.setattr("eventflow.transition.monotonic", lambda: now)
+    with pytest.raises(Contended, match="others change c1 all the time"):
+        transition(Restless(), "c1", one_more)
+    assert 6 < now <= 8, "most of its patience, and no more"
 
 
 # Warehouse
@@ -240,14 +292,6 @@ CANCELLED = Reservation(order_id="o1", user_id="ada", status=Status.CANCELLED)
 NOT_THIS = {"Code": "None"}
 TAKEN = {"Code": "ConditionalCheckFailed"}
 BUSY = {"Code": "TransactionConflict"}
-
-
-@pytest.fixture
-def waits(monkeypatch):
-    """How long the warehouse waited, instead of waiting."""
-    waited: list[float] = []
-    monkeypatch.setattr(warehouse.time, "sleep", waited.append)
-    return waited
 
 
 def cancelled_for(database: Stubber, *reasons: dict[str, Any]) -> None:
@@ -263,15 +307,16 @@ def moves(product: str, values: dict[str, str], **condition: str) -> dict[str, A
         "Update": {
             "TableName": "inventory",
             "Key": {"productId": {"S": product}},
-            "UpdateExpression": "ADD availableQty :by",
-            "ExpressionAttributeValues": {name: {"N": value} for name, value in values.items()},
+            "UpdateExpression": "ADD availableQty :by SET updatedAt = :now",
+            "ExpressionAttributeValues": {name: {"N": value} for name, value in (values | {":now": "7000"}).items()},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             **condition,
         }
     }
 
 
-def test_a_reservation_and_all_that_it_takes_out_of_stock_are_one_transaction(database, waits):
+def test_a_reservation_and_all_that_it_takes_out_of_stock_are_one_transaction(database, monkeypatch):
+    monkeypatch.setattr("eventflow.clock.now", lambda: 7000)
     enough = {"ConditionExpression": "availableQty >= :needed"}
     database.add_response(
         "transact_write_items",
@@ -285,10 +330,10 @@ def test_a_reservation_and_all_that_it_takes_out_of_stock_are_one_transaction(da
         },
     )
     WAREHOUSE.write("o1", RESERVED, 1, None)
-    assert not waits
 
 
-def test_a_release_puts_back_what_was_taken_whatever_there_is(database):
+def test_a_release_puts_back_what_was_taken_whatever_there_is(database, monkeypatch):
+    monkeypatch.setattr("eventflow.clock.now", lambda: 7000)
     back = [moves("mug", {":by": "2"}), moves("lamp", {":by": "1"})]
     put = {"Put": WAREHOUSE.put(RELEASED, 2, None)}
     database.add_response("transact_write_items", {}, {"TransactItems": [put, *back]})
@@ -324,63 +369,18 @@ def test_a_reservation_that_exists_wins_over_short_stock(database):
     assert race.value.current == Stored(CANCELLED, 1)
 
 
-def test_a_conflict_with_another_transaction_is_waited_out(database, waits):
-    cancelled_for(database, NOT_THIS, BUSY, NOT_THIS)
-    cancelled_for(database, NOT_THIS, BUSY, TAKEN)
+def test_a_reservation_that_another_transaction_is_in_the_way_of_is_made_after_a_pause(database, pauses):
+    for refusal in ((NOT_THIS, BUSY, NOT_THIS), (NOT_THIS, BUSY, TAKEN)):
+        cancelled_for(database, *refusal)
+        database.add_response("get_item", {})
     database.add_response("transact_write_items", {})
-    WAREHOUSE.write("o1", RESERVED, 1, None)
-    assert len(waits) == 2
+
+    assert transition(WAREHOUSE, "o1", lambda seen: None if seen else Change(RESERVED), probably_new=True) == RESERVED
+
+    assert len(pauses) == 2
 
 
-def test_a_conflict_without_end_is_raised_while_the_function_still_has_time(database, waits, monkeypatch):
-    monkeypatch.setattr(warehouse.random, "uniform", lambda _, longest: longest)
-    for _ in range(CONFLICT_ATTEMPTS):
-        cancelled_for(database, NOT_THIS, BUSY, NOT_THIS)
-    with pytest.raises(ClientError, match="TransactionCanceled"):
-        WAREHOUSE.write("o1", RESERVED, 1, None)
-    assert len(waits) == CONFLICT_ATTEMPTS - 1
-    assert sum(waits) < 15, "the function's timeout"
-
-
-def test_a_plain_write_that_a_transaction_stands_in_the_way_of_waits_it_out_too(database, waits):
-    database.add_client_error("put_item", "TransactionConflictException")
-    database.add_response("put_item", {}, WAREHOUSE.put(CANCELLED, 1, None))
-    WAREHOUSE.write("o1", CANCELLED, 1, None)
-
-    level = StockLevel(product_id="mug", available_qty=3)
-    database.add_client_error("put_item", "TransactionConflictException")
-    database.add_response("put_item", {}, {"TableName": "inventory", "Item": to_attributes(level)})
-    StockLevels("inventory").write(level)
-
-    assert len(waits) == 2
-
-
-def test_a_plain_write_refused_for_another_reason_is_not_tried_again(database, waits):
-    lost_to(database, to_attributes(RESERVED) | {"revision": {"N": "1"}})
-    with pytest.raises(LostRace):
-        WAREHOUSE.write("o1", CANCELLED, 1, None)
-    database.add_client_error("put_item", "ProvisionedThroughputExceededException")
-    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
-        WAREHOUSE.write("o1", CANCELLED, 1, None)
-    assert not waits
-
-
-def test_a_transaction_refused_for_another_reason_is_neither_a_race_nor_short_stock(database, waits):
+def test_a_transaction_refused_for_another_reason_is_neither_a_race_nor_short_stock(database):
     cancelled_for(database, NOT_THIS, {"Code": "ThrottlingError"}, TAKEN)
     with pytest.raises(ClientError, match="TransactionCanceled"):
         WAREHOUSE.write("o1", RESERVED, 1, None)
-    assert not waits
-
-
-def test_stock_levels_are_read_as_they_are_set(database):
-    mugs = {"productId": {"S": "mug"}, "availableQty": {"N": "3"}}
-    read = {"TableName": "inventory", "Key": {"productId": {"S": "mug"}}, "ConsistentRead": True}
-    database.add_response("put_item", {}, {"TableName": "inventory", "Item": mugs})
-    database.add_response("get_item", {"Item": mugs}, read)
-    database.add_response("get_item", {}, read)
-    levels, level = StockLevels("inventory"), StockLevel(product_id="mug", available_qty=3)
-
-    levels.write(level)
-
-    assert levels.read("mug") == level
-    assert levels.read("mug") is None

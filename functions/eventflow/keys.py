@@ -1,0 +1,51 @@
+"""What a client's Idempotency-Key stands for: one request, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+REMEMBERED_SECONDS = 30 * 24 * 60 * 60
+"""Longer than the bus's archive keeps events that may be replayed, so that a replay meets its records."""
+
+
+class KeyReused(Exception):
+    """An Idempotency-Key was used again for another request."""
+
+
+class AlreadyUsed(Exception):
+    """The same request was done before, under this key. `answer` is what came of it."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(answer)
+        self.answer = answer
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A request under a key. Each caller has keys of their own."""
+
+    id: str
+    asked: str
+    """SHA-256 of what was asked for. It may be personal data, and all that matters is whether it is the same."""
+    answer: str
+    """What comes of it: an id."""
+    expiration: int
+    """Seconds since 1970. DynamoDB deletes the row some time after."""
+
+    @classmethod
+    def of(cls, what: str, caller: str, key: str, request: Any, *, answer: str, now: int) -> Use:
+        """`request` is what JSON can say. `now` in milliseconds since 1970."""
+        return cls(
+            id=f"{what}#{caller}#{key}",
+            asked=hashlib.sha256(msgspec.json.encode(request)).hexdigest(),
+            answer=answer,
+            expiration=now // 1000 + REMEMBERED_SECONDS,
+        )
+
+    def refuse_after(self, earlier: Use) -> None:
+        """Raises AlreadyUsed; KeyReused where another request came first."""
+        if earlier.asked != self.asked:
+            raise KeyReused("this Idempotency-Key was used for another request")
+        raise AlreadyUsed(earlier.answer)
