@@ -14,7 +14,7 @@ import msgspec
 
 from eventflow import clock
 from eventflow.contracts import OrderId
-from eventflow.transition import LostRace, Rows
+from eventflow.transition import Change, Rows, transition
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,5 @@ class SimulatedGateway:
     def _first(self, key: str, answer: Answer) -> Answer:
         """Keep `answer` unless there is one; the one that is kept. One conditional write, so the first one wins."""
         kept = Kept(idempotency_key=key, answer=answer, expires_at=clock.now() // 1000 + KEPT_SECONDS)
-        try:
-            self._rows.write(key, kept, 1, None)
-        except LostRace as race:
-            assert race.current is not None, "a first write is refused by what is there"
-            first: Kept = race.current.state
-            return first.answer
-        return answer
+        first = transition(self._rows, key, lambda seen: None if seen else Change(kept), probably_new=True)
+        return first.answer if first else answer

@@ -76,7 +76,8 @@ class MemoryRows(Generic[S]):
         if (current.revision if current else 0) != revision - 1:
             raise LostRace(current)
         self.commit(state)
-        written = self.kept[key] = Stored(state, revision)
+        event_id = announcement.id if announcement else None
+        self.kept[key] = Stored(state, revision, event_id)
         if announcement:
             self.announced(announcement)
         match self.world.choices.below(6):
@@ -84,8 +85,9 @@ class MemoryRows(Generic[S]):
                 raise Crash
             case 4:
                 self.world.let_others_run()
-                if self.kept[key] != written:
-                    raise LostRace(self.kept[key])
+                there = self.kept[key]
+                if not (event_id and there.event_id == event_id):
+                    raise LostRace(there)
 
     def commit(self, state: S) -> None:
         """What else is in the write."""

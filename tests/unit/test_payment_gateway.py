@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventflow import clock
-from eventflow.attributes import to_attributes
 from eventflow.store import Table
 from payment.gateway import (
     KEPT_SECONDS,
