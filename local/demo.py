@@ -1,6 +1,7 @@
 """Sells the demo's products, places its orders through the API, and shows every saga on its way to its end."""
 
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -30,7 +31,10 @@ def sell(stack: Stack, people: People) -> None:
         except ErrorAnswer as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise
-        operator.call("PUT", f"/inventory/{product.product_id}", {"availableQty": product.stock})
+        if product.stock:
+            delivery = {"by": product.stock, "reason": "a delivery for the demo"}
+            path = f"/inventory/{product.product_id}/adjustments"
+            operator.call("POST", path, delivery, Idempotency_Key=str(uuid.uuid4()))
     for product in PRODUCTS:
         _put(operator, product.product_id, 1)  # which waits for basket's price list, if not for that of orders
     operator.call("DELETE", "/basket")
@@ -70,7 +74,7 @@ def _check_out(api: Api, order: Order) -> None:
     for product_id, quantity in order.pieces.items():
         _put(api, product_id, quantity)
     order.placed_at = time.monotonic()
-    api.call("POST", "/basket/checkout", SHIPPING, Idempotency_Key=order.key)
+    order.order_id = api.call("POST", "/basket/checkout", SHIPPING, Idempotency_Key=order.key)["orderId"]
 
 
 def _put(api: Api, product_id: str, quantity: int) -> None:

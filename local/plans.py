@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle
 
-from basket.baskets import checkout_id_for
 from ops.people import Person
 from orders.orders import order_id_for
 from payment.gateway import declines
@@ -57,6 +56,7 @@ class Order:
     shopper: Person
     key: str
     order_id: str
+    """Empty until it is placed, if a basket becomes it."""
     status: str = ""
     total: str = ""
     placed_at: float = 0.0
@@ -74,8 +74,10 @@ class Order:
 
 CONFIRMED = Plan("goes well", frozenset({"CONFIRMED"}))
 SEVERAL = Plan("several", CONFIRMED.ends, products=(ESPRESSO, MUG))
-FROM_BASKET = Plan("basket", CONFIRMED.ends, products=(MUG, ESPRESSO), by_basket=True)
 DECLINED = Plan("declined", frozenset({"PAYMENT_FAILED"}), declined=True)
+FROM_BASKET = Plan(  # its id, by which the gateway decides, is drawn at random
+    "basket", CONFIRMED.ends | DECLINED.ends, products=(MUG, ESPRESSO), by_basket=True
+)
 NO_STOCK = Plan("sold out", frozenset({"INVENTORY_FAILED"}), products=(MATCHA,))
 REGRETTED = Plan("cancelled", frozenset({"CANCELLED"}), cancelled=True)
 NEITHER = Plan(  # whichever veto comes first names the status
@@ -104,9 +106,10 @@ def orders_of(shoppers: Iterable[Person], failure_rate: int) -> list[Order]:
 
 def _fitting_key(shopper: Person, plan: Plan, failure_rate: int) -> tuple[str, str]:
     """An Idempotency-Key and the id of its order, by which the simulated gateway will decide as planned."""
-    id_for = checkout_id_for if plan.by_basket else order_id_for
     while True:
         key = str(uuid.uuid4())
-        order_id = id_for(shopper.sub, key)
+        if plan.by_basket:
+            return key, ""
+        order_id = order_id_for(shopper.sub, key)
         if declines(order_id, failure_rate) == plan.declined:
             return key, order_id

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from basket.baskets import checkout_id_for
 from eventflow.attributes import from_attributes
 from eventflow.outbox import Announcement
 from ops import OpsError, failed
@@ -48,6 +47,7 @@ SAGA = frozenset({"orders", "relay", "payment", "inventory", "notification"})
 """The services that take part in an order, by their names in its trace."""
 
 DONE = ("OrderCreated", "PaymentSucceeded", "InventoryReserved", "OrderConfirmed")
+DECLINED = frozenset({"BasketCheckedOut", "OrderCreated", "PaymentFailed", "OrderCancelled"})
 UNDONE = ("OrderCancelled", "PaymentRefunded", "InventoryReleased")
 
 HEARD_TWICE_BY = ("InventorySagaFunction", "PaymentFunction")
@@ -114,7 +114,7 @@ class Shopping:
         about = {"name": "Made by make smoke", "category": self.run, "unitPrice": UNIT_PRICE, "currency": "USD"}
         self.on_sale = True  # even if no answer comes
         self.api("operator").call("POST", "/products", {"productId": self.product, **about})
-        self.api("operator").call("PUT", f"/inventory/{self.product}", {"availableQty": STOCK})
+        self._adjust_stock(STOCK, "made by make smoke")
         for table in ("BasketPricesTable", "OrdersPricesTable"):
             self._until_priced(table)
 
@@ -149,7 +149,7 @@ class Shopping:
     def confirm(self) -> None:
         """An order is confirmed. Its header asks X-Ray for a trace, so that it is sampled in any case."""
         self.root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
-        self.request = self._key(order_id_for), {"productId": self.product, "quantity": 1}
+        self.request = self._key(), {"productId": self.product, "quantity": 1}
         order = self._place(*self.request, X_Amzn_Trace_Id=f"Root={self.root};Sampled=1")
         self._until_ended(order, "CONFIRMED")
         self.placed.append(Placed(order, frozenset(DONE)))
@@ -157,7 +157,7 @@ class Shopping:
 
     def sell_out(self) -> None:
         """An order of more than there is: it is cancelled, no stock is taken, and nothing stays paid."""
-        order = self._place(self._key(order_id_for), {"productId": self.product, "quantity": MORE_THAN_THERE_IS})
+        order = self._place(self._key(), {"productId": self.product, "quantity": MORE_THAN_THERE_IS})
         self._until_ended(order, "INVENTORY_FAILED")
         refunded = self._until_paid_back(order) == "REFUNDED"
         # if payment heard of the cancellation before it charged, there is no charge to pay back
@@ -167,7 +167,7 @@ class Shopping:
 
     def cancel(self) -> None:
         """An order is confirmed, then cancelled by its shopper: it is refunded, and its stock is back."""
-        order = self._place(self._key(order_id_for), {"productId": self.product, "quantity": 2})
+        order = self._place(self._key(), {"productId": self.product, "quantity": 2})
         self._until_ended(order, "CONFIRMED")
         before = self.stock
         self._until_stock(before - 2)
@@ -180,12 +180,19 @@ class Shopping:
 
     def check_out(self) -> None:
         """A basket becomes an order, through the queue of checkouts."""
-        key = self._key(checkout_id_for)
         self.api().call("PUT", f"/basket/items/{self.product}", {"quantity": 3})
-        order = self._accepted(self.api().call("POST", "/basket/checkout", SHIPPING, Idempotency_Key=key))
-        self._until_ended(order, "CONFIRMED")
-        self.placed.append(Placed(order, frozenset(("BasketCheckedOut", *DONE))))
-        self._until_stock(self.stock - 3)
+        shown = {**SHIPPING, "expectedTotal": 3 * UNIT_PRICE}
+        answer = self.api().call("POST", "/basket/checkout", shown, Idempotency_Key=str(uuid.uuid4()))
+        order = self._accepted(answer)
+        # the simulated gateway decides by the order's id, which the basket draws at random
+        declined = declines(order, failure_rate(self.at))
+        self._until_ended(order, "PAYMENT_FAILED" if declined else "CONFIRMED")
+        self.placed.append(
+            Placed(order, DECLINED, frozenset({"InventoryReserved", "InventoryReleased"}))
+            if declined
+            else Placed(order, frozenset(("BasketCheckedOut", *DONE)))
+        )
+        self._until_stock(self.stock if declined else self.stock - 3)
 
     # What must not happen
 
@@ -306,19 +313,25 @@ class Shopping:
     def _remove_product(self) -> None:
         operator = self.api("operator")
         try:
-            operator.call("PUT", f"/inventory/{self.product}", {"availableQty": 0})
             operator.call("DELETE", f"/products/{self.product}")
+            if there := self._stock():
+                self._adjust_stock(-there, "make smoke is over")
         except ErrorAnswer as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
     # Steps' parts
 
-    def _key(self, id_for: Callable[[str, str], str]) -> str:
+    def _adjust_stock(self, by: int, reason: str) -> None:
+        adjustment = {"by": by, "reason": reason}
+        path = f"/inventory/{self.product}/adjustments"
+        self.api("operator").call("POST", path, adjustment, Idempotency_Key=str(uuid.uuid4()))
+
+    def _key(self) -> str:
         """An Idempotency-Key whose order the simulated gateway approves."""
         while True:
             key = str(uuid.uuid4())
-            if not declines(id_for(self.people["shopper"].sub, key), failure_rate(self.at)):
+            if not declines(order_id_for(self.people["shopper"].sub, key), failure_rate(self.at)):
                 return key
 
     def _place(self, key: str, body: Mapping[str, Any], **headers: str) -> str:

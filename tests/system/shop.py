@@ -11,7 +11,6 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import boto3
 
-from basket.baskets import checkout_id_for
 from local.cloud import REGION, Cloud
 from local.people import People
 from local.stack import Stack
@@ -72,9 +71,14 @@ class Shop:
     def stocked(self, quantity: int, **fields: Any) -> str:
         """A product of this test's own, sold, with so many pieces."""
         product = self.sold(**fields)
-        answer = self.call("PUT", f"/inventory/{product}", {"availableQty": quantity}, by=self.people.operator)
-        assert answer.status == 200, answer
+        self.deliver(product, quantity)
         return product
+
+    def deliver(self, product: str, pieces: int) -> None:
+        delivery = {"by": pieces, "reason": "a test's delivery"}
+        path, key = f"/inventory/{product}/adjustments", str(uuid.uuid4())
+        answer = self.call("POST", path, delivery, by=self.people.operator, key=key)
+        assert answer.status == 200, answer
 
     def sold(self, **fields: Any) -> str:
         """A product of this test's own, in the catalog and in every price list."""
@@ -106,12 +110,23 @@ class Shop:
             if declines(order_id_for(caller.sub, key), self.failure_rate) != pays:
                 return key
 
-    def key_of_a_checkout(self) -> str:
-        """A new Idempotency-Key, for whose order the gateway will approve the first shopper's payment."""
+    def check_out(self, shipping: dict[str, str], **basket: int) -> Answer:
+        """Check out so many of each product, until it is an order whose payment the gateway will approve.
+
+        It decides by the order's id, which is drawn at random: one order in ten it declines.
+        """
         while True:
-            key = str(uuid.uuid4())
-            if not declines(checkout_id_for(self.people.shopper.sub, key), self.failure_rate):
-                return key
+            for product, quantity in basket.items():
+                assert self.call("PUT", f"/basket/items/{product}", {"quantity": quantity}).status == 200
+            answer = self.call("POST", "/basket/checkout", shipping, key=str(uuid.uuid4()))
+            assert answer.status == 202, answer
+            order_id = answer.body["orderId"]
+            if not declines(order_id, self.failure_rate):
+                return answer
+            eventually(
+                lambda order_id=order_id: self.row("ReservationsTable", order_id),
+                lambda row: row is not None and row["status"]["S"] in ("RELEASED", "CANCELLED"),
+            )
 
     @property
     def failure_rate(self) -> int:

@@ -68,7 +68,8 @@ def test_a_rest_apis_functions_see_groups_joined_with_commas(cloud, shop):
     auditor = sign_in(cognito, pool, shop.stack.client_id, "auditor@example.com", ("auditors", "operators"))
 
     # then the function finds "operators" among them
-    assert shop.call("PUT", "/inventory/mug", {"availableQty": 1}, by=auditor).status == 200
+    path, delivery = "/inventory/mug/adjustments", {"by": 1, "reason": "delivery"}
+    assert shop.call("POST", path, delivery, by=auditor, key="k1").status == 200
 
 
 def test_an_alarm_watches_the_metric_with_its_own_dimensions_and_no_other_stacks(cloud):

@@ -15,7 +15,7 @@ EVENTS = ROOT / "events"
     [
         ("OrdersApiFunction", "orders/place-order.json"),
         ("PaymentFunction", "payment/order-created.json"),
-        ("InventoryApiFunction", "inventory/set-stock.json"),
+        ("InventoryApiFunction", "inventory/adjust-stock.json"),
         ("InventorySagaFunction", "inventory/order-created.json"),
         ("NotificationFunction", "notification/order-confirmed.json"),
         ("RelayFunction", "relay/orders-stream.json"),

@@ -36,8 +36,7 @@ def test_a_shoppers_day(shop):
     assert (basket["totalPrice"], basket["currency"]) == (6250, "USD")
 
     # and checks out
-    answer = shop.call("POST", "/basket/checkout", SHIPPING, key=shop.key_of_a_checkout())
-    assert answer.status == 202
+    answer = shop.check_out(SHIPPING, **{blue: 3, red: 2})
     order = answer.body["orderId"]
     assert answer.headers["Location"] == f"/v1/orders/{order}"
     assert shop.call("GET", "/basket").body["items"] == []
@@ -87,7 +86,7 @@ def test_an_operators_day(shop):
     assert shop.until(order, "CONFIRMED")
 
     # when she restocks it
-    assert shop.call("PUT", f"/inventory/{product}", {"availableQty": 5}, by=operator).status == 200
+    shop.deliver(product, 5)
     # then it can be ordered again
     assert shop.until(shop.place(product), "CONFIRMED")
 

@@ -109,8 +109,7 @@ def test_an_order_is_one_trace_in_which_each_service_stands_under_its_cause(shop
 def test_a_checkout_and_the_order_that_it_becomes_are_one_trace_over_the_queue(shop):
     # given
     product = shop.stocked(1)
-    shop.call("PUT", f"/basket/items/{product}", {"quantity": 1})
-    order = shop.call("POST", "/basket/checkout", SHIPPING, key=shop.key_of_a_checkout()).body["orderId"]
+    order = shop.check_out(SHIPPING, **{product: 1}).body["orderId"]
     shop.until(order, "CONFIRMED")
 
     # when
