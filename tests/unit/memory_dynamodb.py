@@ -241,25 +241,6 @@ class MemoryDynamoDB:
         return {"Items": page, **more}
 
 
-def size_of(item: Attributes) -> int:
-    """Bytes of an item, of which a write unit holds 1,024 (DynamoDB Developer Guide, "DynamoDB item sizes and formats";
-    of a number it says "approximately", so this is the most).
-    """
-    return sum(len(name.encode()) + _size_of_value(value) for name, value in item.items())
-
-
-def _size_of_value(value: Attributes) -> int:
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return len(content.encode())
-        case "N":
-            return 2 + (len(content) + 1) // 2
-        case "M":
-            return 3 + len(content) + size_of(content)
-    raise NotImplementedError(kind)
-
-
 def validate(request: dict[str, Any], operation: str) -> None:
     validate_parameters(request, client.meta.service_model.operation_model(operation).input_shape)
 

@@ -20,8 +20,9 @@ from payment.gateway import (
     declines,
 )
 
-from .memory_dynamodb import MemoryDynamoDB, size_of
+from .memory_dynamodb import MemoryDynamoDB
 from .saga_world import Choices, MemoryRows, World
+from .test_write_units import weight
 
 ORDERS = [str(uuid.UUID(int=n)) for n in range(10_000)]
 order_ids = st.text(min_size=1, max_size=64)
@@ -124,7 +125,7 @@ def test_what_it_remembers_is_small_and_outlives_every_event_that_may_still_come
     monkeypatch.setattr(clock, "now", lambda: 1_760_000_000_000)
     gateway.charge(ORDERS[0], Money(1999, "USD"), idempotency_key=ORDERS[1])
     (row,) = db.rows["SimulatedGatewayTable"].values()
-    assert size_of(row) < 300, "the 1,024 bytes of a write unit are far"
+    assert weight(row) < 300, "the 1,024 bytes of a write unit are far"
     assert row["expiresAt"] == {"N": str(1_760_000_000 + 90 * 24 * 60 * 60)}
     # an archive of 29 days at most, and then a queue of 14
     assert KEPT_SECONDS > (29 + 14) * 24 * 60 * 60 > KEY_KEPT_MS // 1000

@@ -20,8 +20,8 @@ from payment.payments import ASKED_FOR_MS, Status
 
 from .keeper import status_after
 from .lambda_context import LambdaContext
-from .memory_dynamodb import size_of
 from .sam_template import ROOT
+from .test_write_units import weight
 
 pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
 
@@ -269,7 +269,7 @@ def test_a_row_is_one_write_unit_at_each_status(provider, db, monkeypatch):
 
     def weighed(**request: Any) -> Any:
         if request["TableName"] == "PaymentsTable":
-            rows.append((request["Item"]["status"]["S"], size_of(request["Item"])))
+            rows.append((request["Item"]["status"]["S"], weight(request["Item"])))
         return write(**request)
 
     monkeypatch.setattr(db, "put_item", weighed)
