@@ -10,7 +10,7 @@ meet, and the result. To undo a charge of which the result is not known is to as
                                             '------called off, or declined--> CANCELLED
     (no row) --OrderCancelled--> CANCELLED          a tombstone: the order that comes late is not charged
 
-Two may be on one of these ways at once, and a way may be gone days later, when the event is redriven. The first
+Two may be on one of these ways at once, and the last steps may come days later, when an event is redriven. The first
 write wins, so each fact is announced once; the refund has one idempotency key.
 """
 
