@@ -28,6 +28,7 @@ ENVIRONMENT = (
         "STUCK_AFTER_SECONDS": "900",
     }
     | {f"{name}_TABLE": "table" for name in ("ORDERS", "PRICES", "PAYMENTS", "INVENTORY", "RESERVATIONS", "TIMELINE")}
+    | {"SIMULATED_GATEWAY_TABLE": "table"}
 )
 MODULES = ("relay.stream", "orders.http", "orders.consumer", "orders.checkouts", "payment.consumer")
 MODULES += ("inventory.consumer", "notification.consumer", "eventflow.price_list", "timeline.http")

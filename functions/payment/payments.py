@@ -1,14 +1,17 @@
 """A payment: every decision that the payment service takes, and the order in which it acts on them.
 
 A charge cannot be part of a database write, so it stands between two: the intent, which a cancellation can see and
-meet, and the result.
+meet, and the result. To undo a charge of which the result is not known is to ask the gateway to call it off.
 
     (no row) --OrderCreated--> CHARGING --approved--> SUCCEEDED --OrderCancelled--> REFUNDING --> REFUNDED
-                                  |    '-declined--> FAILED
+                                  |    '-declined, or too old--> FAILED
                             OrderCancelled
-                                  '--> CANCELLING --approved--> REFUNDING --> REFUNDED
-                                            '------declined--> CANCELLED
+                                  '--> CANCELLING --charged, after all--> REFUNDING --> REFUNDED
+                                            '------called off, or declined--> CANCELLED
     (no row) --OrderCancelled--> CANCELLED          a tombstone: the order that comes late is not charged
+
+Two may be on one of these ways at once, and the last steps may come days later, when an event is redriven. The first
+write wins, so each fact is announced once; the refund has one idempotency key.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from eventflow.events import (
     Pieces,
 )
 from eventflow.transition import Change, Rows, transition
-from payment.gateway import Approved, Declined, Gateway, Money
+from payment.gateway import KEY_KEPT_MS, Answer, Approved, CalledOff, Declined, Gateway, Money
 
 
 class Status(StrEnum):
@@ -36,11 +39,20 @@ class Status(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     CANCELLING = "CANCELLING"
-    """Cancelled while the gateway was being asked: whoever asked refunds what it finds charged."""
+    """Cancelled while the gateway was being asked. It is not charged from here on, but called off."""
     REFUNDING = "REFUNDING"
     REFUNDED = "REFUNDED"
     CANCELLED = "CANCELLED"
     """Cancelled with nothing charged."""
+
+
+OUT_OF_REACH = "the payment provider could not be reached in time"
+"""Why a payment failed that the gateway never heard of, until it was too late to ask."""
+
+ASKED_FOR_MS = KEY_KEPT_MS - 60 * 60 * 1000
+"""How old an intent may be and still be charged. An hour less than the gateway keeps its key: the charge must also
+arrive before the key is gone.
+"""
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -52,6 +64,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     payment_id: str | None = None
     amount: MinorUnits | None = None
     currency: Currency | None = None
+    intended_at: int | None = None
+    """Milliseconds since 1970; only while CHARGING, and not in what earlier releases wrote."""
 
     @property
     def total(self) -> Money | None:
@@ -60,35 +74,44 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
         return Money(self.amount, self.currency)
 
 
-def charge(rows: Rows[Payment], gateway: Gateway, order: OrderCreated, cause: Received[Fact]) -> None:
-    """Do: charge for the order, once, unless it was cancelled before.
+def charge(rows: Rows[Payment], gateway: Gateway, order: OrderCreated, cause: Received[Fact], now: int) -> None:
+    """Do: charge for the order, once, unless it was cancelled before. `now` is in milliseconds since 1970.
 
-    Picks up where a crash left off, by asking the gateway again with the same key.
+    Picks up where a crash left off: by asking the gateway again with the same key, while the gateway knows the key.
+    An intent that is older is called off; if that finds no payment, the payment has failed.
     """
     payment = transition(
-        rows, order.order_id, lambda seen: intend_charge(seen, order, cause.event_id), probably_new=True
+        rows, order.order_id, lambda seen: intend_charge(seen, order, cause.event_id, now), probably_new=True
     )
-    if payment and payment.status in (Status.CHARGING, Status.CANCELLING):
+    if payment and payment.status is Status.CHARGING:
         assert payment.idempotency_key is not None
-        answer = gateway.charge(order.order_id, payment.total, idempotency_key=payment.idempotency_key)
+        answer: Answer
+        if may_be_charged(payment, now):
+            answer = gateway.charge(order.order_id, payment.total, idempotency_key=payment.idempotency_key)
+        else:
+            answer = gateway.call_off(payment.idempotency_key) or CalledOff()
         payment = transition(rows, order.order_id, lambda seen: charged(seen, order, answer), cause=cause)
-    _refund_if_due(rows, gateway, payment, cause)
+    _undo_if_cancelled(rows, gateway, payment, cause)
 
 
 def undo(rows: Rows[Payment], gateway: Gateway, order: OrderCancelled, cause: Received[Fact]) -> None:
     """Undo: refund what was charged, once, and see to it that nothing is charged later."""
-    payment = transition(rows, order.order_id, lambda seen: call_off(seen, order))
-    _refund_if_due(rows, gateway, payment, cause)
+    payment = transition(rows, order.order_id, lambda seen: cancel(seen, order))
+    _undo_if_cancelled(rows, gateway, payment, cause)
 
 
-def _refund_if_due(rows: Rows[Payment], gateway: Gateway, payment: Payment | None, cause: Received[Fact]) -> None:
+def _undo_if_cancelled(rows: Rows[Payment], gateway: Gateway, payment: Payment | None, cause: Received[Fact]) -> None:
+    if payment and payment.status is Status.CANCELLING:
+        assert payment.idempotency_key is not None
+        found = gateway.call_off(payment.idempotency_key)
+        payment = transition(rows, payment.order_id, lambda seen: called_off(seen, found), cause=cause)
     if payment and payment.status is Status.REFUNDING:
         assert payment.payment_id is not None
         gateway.refund(payment.payment_id, payment.total, idempotency_key=f"{payment.idempotency_key}:refund")
         transition(rows, payment.order_id, refunded, cause=cause)
 
 
-def intend_charge(payment: Payment | None, order: OrderCreated, key: str) -> Change[Payment] | None:
+def intend_charge(payment: Payment | None, order: OrderCreated, key: str, now: int) -> Change[Payment] | None:
     """The intent, written before the gateway is asked."""
     if payment is not None:
         return None
@@ -100,43 +123,49 @@ def intend_charge(payment: Payment | None, order: OrderCreated, key: str) -> Cha
             idempotency_key=key,
             amount=order.total_price,
             currency=order.currency,
+            intended_at=now,
         )
     )
 
 
-def charged(payment: Payment | None, order: OrderCreated, answer: Approved | Declined) -> Change[Payment] | None:
+def may_be_charged(payment: Payment, now: int) -> bool:
+    """Whether the gateway still knows the intent's key, if it has seen it. Of an intent without a time nobody knows."""
+    return payment.intended_at is not None and now - payment.intended_at < ASKED_FOR_MS
+
+
+def charged(payment: Payment | None, order: OrderCreated, answer: Answer) -> Change[Payment] | None:
     """The result, once the gateway has answered."""
-    if payment is None or payment.status not in (Status.CHARGING, Status.CANCELLING):
-        return None
-    cancelled = payment.status is Status.CANCELLING
-    if isinstance(answer, Declined):
-        if cancelled:
-            return Change(_now(payment, Status.CANCELLED))
-        declined = tuple(Pieces(product_id=line.product_id, quantity=line.quantity) for line in order.items)
-        failed = PaymentFailed(order_id=order.order_id, user_id=order.user_id, items=declined, reason=answer.reason)
-        return Change(_now(payment, Status.FAILED), failed)
-    payment = msgspec.structs.replace(payment, payment_id=answer.payment_id)
-    if cancelled:
-        return Change(_now(payment, Status.REFUNDING))
-    succeeded = PaymentSucceeded(
-        order_id=payment.order_id,
-        user_id=payment.user_id,
-        payment_id=answer.payment_id,
-        amount=payment.amount,
-        currency=payment.currency,
-    )
-    return Change(_now(payment, Status.SUCCEEDED), succeeded)
+    if payment is None or payment.status is not Status.CHARGING:
+        return called_off(payment, answer if isinstance(answer, Approved) else None)
+    if isinstance(answer, Approved):
+        return _paid(payment, answer, Status.SUCCEEDED)
+    declined = tuple(Pieces(product_id=line.product_id, quantity=line.quantity) for line in order.items)
+    reason = answer.reason if isinstance(answer, Declined) else OUT_OF_REACH
+    failed = PaymentFailed(order_id=order.order_id, user_id=order.user_id, items=declined, reason=reason)
+    return Change(_now(payment, Status.FAILED), failed)
 
 
-_CALLED_OFF = {Status.CHARGING: Status.CANCELLING, Status.SUCCEEDED: Status.REFUNDING}
+_CANCELLED = {Status.CHARGING: Status.CANCELLING, Status.SUCCEEDED: Status.REFUNDING}
 
 
-def call_off(payment: Payment | None, order: OrderCancelled) -> Change[Payment] | None:
+def cancel(payment: Payment | None, order: OrderCancelled) -> Change[Payment] | None:
     """The order is off."""
     if payment is None:
         return Change(Payment(order_id=order.order_id, user_id=order.user_id, status=Status.CANCELLED))
-    status = _CALLED_OFF.get(payment.status)
+    status = _CANCELLED.get(payment.status)
     return Change(_now(payment, status)) if status else None
+
+
+def called_off(payment: Payment | None, found: Approved | None) -> Change[Payment] | None:
+    """What became of the charge of a cancelled order: `found`, or none, for good.
+
+    One that was made is announced before it is refunded, so that whoever follows the order sees what is to be undone.
+    """
+    if payment is None or payment.status is not Status.CANCELLING:
+        return None
+    if found is None:
+        return Change(_now(payment, Status.CANCELLED))
+    return _paid(payment, found, Status.REFUNDING)
 
 
 def refunded(payment: Payment | None) -> Change[Payment] | None:
@@ -154,5 +183,16 @@ def refunded(payment: Payment | None) -> Change[Payment] | None:
     return Change(_now(payment, Status.REFUNDED), fact)
 
 
+def _paid(payment: Payment, answer: Approved, status: Status) -> Change[Payment]:
+    fact = PaymentSucceeded(
+        order_id=payment.order_id,
+        user_id=payment.user_id,
+        payment_id=answer.payment_id,
+        amount=payment.amount,
+        currency=payment.currency,
+    )
+    return Change(msgspec.structs.replace(_now(payment, status), payment_id=answer.payment_id), fact)
+
+
 def _now(payment: Payment, status: Status) -> Payment:
-    return msgspec.structs.replace(payment, status=status)
+    return msgspec.structs.replace(payment, status=status, intended_at=None)

@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 STOCK = {"TableName": "InventoryTable", "Key": {"productId": {"S": "mug"}}}
 ORDER = {"TableName": "OrdersTable", "Key": {"orderId": {"S": "none"}}}
 PAYMENT = {"TableName": "PaymentsTable", "Key": {"orderId": {"S": "none"}}}
+ANSWER = {"TableName": "SimulatedGatewayTable", "Key": {"idempotencyKey": {"S": "none"}}}
 PRICE = {"productId": {"S": "mug"}}
 BASKET_PRICE = {"TableName": "BasketPricesTable", "Key": PRICE}
 ORDERS_PRICE = {"TableName": "OrdersPricesTable", "Key": PRICE}
@@ -54,6 +55,7 @@ def test_a_function_reads_its_own_table(shop, function, operation, request_):
         ("PaymentFunction", "get_item", ORDER),
         ("PaymentFunction", "update_item", STOCK),
         ("PaymentFunction", "delete_item", PAYMENT),
+        ("PaymentFunction", "delete_item", ANSWER),
         ("InventorySagaFunction", "get_item", STOCK),
         ("InventorySagaFunction", "get_item", PAYMENT),
         ("InventoryApiFunction", "get_item", RESERVATION),

@@ -29,6 +29,7 @@ os.environ |= {
     "ORDERS_TABLE": "OrdersTable",
     "PAYMENTS_TABLE": "PaymentsTable",
     "PAYMENT_FAILURE_RATE": "10",
+    "SIMULATED_GATEWAY_TABLE": "SimulatedGatewayTable",
     "INVENTORY_TABLE": "InventoryTable",
     "RESERVATIONS_TABLE": "ReservationsTable",
     "PARTNER_ORDERS_TABLE": "PartnerOrdersTable",

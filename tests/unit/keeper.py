@@ -40,3 +40,13 @@ def _evaluated(node: Any, parameters: Mapping[str, str], bindings: Mapping[str, 
 def size(value: Any) -> int:
     """Bytes as Step Functions counts them: of the JSON, in UTF-8."""
     return len(json.dumps(value, ensure_ascii=False).encode())
+
+
+def status_after(*detail_types: str) -> str:
+    """The status that a saga of these events has, the last one latest: "open" or "done"."""
+    parameters = {name: str(it.get("Default", name)) for name, it in TIMELINE["Parameters"].items()}
+    bindings: dict[str, Any] = {"events": [{"at": at, "type": it} for at, it in enumerate(detail_types)]}
+    for state in ("Judge", "Has it ended?"):
+        assigned = BRANCH["States"][state]["Assign"]
+        bindings |= {name: _evaluated(it, parameters, bindings) for name, it in assigned.items()}
+    return "done" if bindings["done"] else "open"

@@ -1,7 +1,8 @@
 """The saga in memory: the services' real decisions, on tables, a bus and a gateway that misbehave as AWS's may.
 
 Whatever the world does next is drawn from a list of numbers: which delivery, whether it is delivered again, what runs
-between a read and the write that follows, where a crash strikes. When the list is used up, the world behaves.
+between a read and the write that follows, where a crash strikes, whose answer is late or lost, when somebody sends
+again what failed. When the list is used up, the world behaves.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ from inventory.stock import OutOfStock, Reservation
 from orders import orders
 from orders.orders import Order
 from payment import payments
-from payment.gateway import Approved, Declined, Money
+from payment.gateway import KEY_KEPT_MS, Answer, Approved, CalledOff, Declined, Money
 from payment.payments import Payment
+from payment.payments import Status as Paying
 
 S = TypeVar("S")
 
 
 class Crash(Exception):
-    """The function died here. What it had written stays written; its event comes again."""
+    """The function died here, or waited too long for an answer. What was done stays done; its event comes again."""
 
 
 class Choices:
@@ -56,7 +58,9 @@ class Choices:
 
 @dataclass
 class MemoryRows(Generic[S]):
-    """`Rows` in memory. Others may run between a read and a write, and a crash may follow a write."""
+    """`Rows` in memory. Others may run between a read and a write; a crash may follow a write; and a write's answer may
+    be lost, upon which the SDK repeats the write and is told what is there by then.
+    """
 
     world: World
     announced: Callable[[Announcement], None]
@@ -72,10 +76,18 @@ class MemoryRows(Generic[S]):
         if (current.revision if current else 0) != revision - 1:
             raise LostRace(current)
         self.commit(state)
-        self.kept[key] = Stored(state, revision)
+        event_id = announcement.id if announcement else None
+        self.kept[key] = Stored(state, revision, event_id)
         if announcement:
             self.announced(announcement)
-        self.world.maybe_crash()
+        match self.world.choices.below(6):
+            case 5:
+                raise Crash
+            case 4:
+                self.world.let_others_run()
+                there = self.kept[key]
+                if not (event_id and there.event_id == event_id):
+                    raise LostRace(there)
 
     def commit(self, state: S) -> None:
         """What else is in the write."""
@@ -97,27 +109,63 @@ class MemoryWarehouse(MemoryRows[Reservation]):
 
 @dataclass
 class MemoryGateway:
-    """A provider that remembers keys, as providers do, and counts what it did for each order."""
+    """A provider. It remembers a key for as long as providers do, payments and promises for good.
+
+    A request may not reach it, and its answer may be late, or lost: others run meanwhile, on the same order perhaps.
+    """
 
     world: World
-    charged: dict[str, str] = field(default_factory=dict)
-    """Order by idempotency key."""
+    answers: dict[str, tuple[Answer, int]] = field(default_factory=dict)
+    """By idempotency key, with the time."""
+    charged: dict[str, Approved] = field(default_factory=dict)
+    """The last payment, by idempotency key."""
+    payments: dict[str, str] = field(default_factory=dict)
+    """Order by payment."""
+    promised: set[str] = field(default_factory=set)
+    """Idempotency keys that were called off with nothing charged."""
     refunded: dict[str, str] = field(default_factory=dict)
     """Payment by idempotency key."""
 
-    def charge(self, order_id: str, total: Money | None, *, idempotency_key: str) -> Approved | Declined:
-        self.world.let_others_run()
+    def charge(self, order_id: str, total: Money | None, *, idempotency_key: str) -> Answer:
+        paying = self.world.payments.kept[order_id].state.status
+        assert paying is Paying.CHARGING, f"a charge is asked for that is known to be {paying}"
+        self._ask()
+        answer, at = self.answers.get(idempotency_key, (None, 0))
+        if answer is None or self.world.now - at >= KEY_KEPT_MS:
+            answer = self._charge(order_id, idempotency_key)
+            self.answers[idempotency_key] = answer, self.world.now
+        self._answer()
+        return answer
+
+    def _charge(self, order_id: str, key: str) -> Answer:
+        if key in self.promised:
+            return CalledOff()
         if order_id in self.world.declined:
             return Declined("payment declined")
-        self.charged[idempotency_key] = order_id
-        self.world.maybe_crash()
-        self.world.let_others_run()
-        return Approved(f"payment of {order_id}")
+        payment = self.charged[key] = Approved(f"payment {len(self.payments)}")
+        self.payments[payment.payment_id] = order_id
+        return payment
+
+    def call_off(self, idempotency_key: str) -> Approved | None:
+        self._ask()
+        found = self.charged.get(idempotency_key)
+        if not found:
+            self.promised.add(idempotency_key)
+        self._answer()
+        return found
 
     def refund(self, payment_id: str, total: Money | None, *, idempotency_key: str) -> None:
+        self._ask()
         self.refunded[idempotency_key] = payment_id
+        self._answer()
+
+    def _ask(self) -> None:
         self.world.maybe_crash()
         self.world.let_others_run()
+
+    def _answer(self) -> None:
+        self.world.let_others_run()
+        self.world.maybe_crash()
 
 
 Delivery = Callable[[], None]
@@ -136,6 +184,8 @@ class World:
     pending: list[Delivery] = field(default_factory=list)
     announcements: list[Announcement] = field(default_factory=list)
     depth: int = 0
+    now: int = 1_760_000_000_000
+    """Milliseconds since 1970."""
 
     def __post_init__(self) -> None:
         self.orders: MemoryRows[Order] = MemoryRows(self, self._publish)
@@ -183,6 +233,9 @@ class World:
             delivery()
         except Crash:
             self.pending.append(delivery)
+            # what failed waits in a queue, until somebody sends it again; no invocation lasts as long
+            if self.depth == 1 and self.choices.one_in(4):
+                self.now += KEY_KEPT_MS
         else:
             if self.choices.one_in(6):
                 self.pending.append(delivery)
@@ -204,7 +257,7 @@ class World:
             case "OrderCreated":
                 created = read_event(event, OrderCreated)
                 self.pending += [
-                    lambda: payments.charge(self.payments, self.gateway, created.fact, created),
+                    lambda: payments.charge(self.payments, self.gateway, created.fact, created, self.now),
                     lambda: stock.reserve(self.reservations, created.fact, created),
                 ]
                 order_id = created.fact.order_id

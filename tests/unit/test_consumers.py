@@ -21,7 +21,7 @@ from payment.gateway import SimulatedGateway
 from payment.payments import Status as Payment
 
 from .lambda_context import LambdaContext
-from .saga_world import Choices, World
+from .saga_world import Choices, MemoryRows, World
 from .sam_template import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
@@ -40,9 +40,13 @@ def world(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
     monkeypatch.setattr(orders.consumer, "ORDERS", world.orders)
     monkeypatch.setattr(payment.consumer, "PAYMENTS", world.payments)
-    monkeypatch.setattr(payment.consumer, "GATEWAY", SimulatedGateway(0))
+    monkeypatch.setattr(payment.consumer, "GATEWAY", gateway(world, 0))
     monkeypatch.setattr(inventory.consumer, "WAREHOUSE", world.reservations)
     return world
+
+
+def gateway(world: World, failure_rate: int) -> SimulatedGateway:
+    return SimulatedGateway(MemoryRows(world, world.announcements.append), failure_rate)
 
 
 def deliver(*names: str) -> None:
@@ -72,7 +76,7 @@ def test_payment_announces_what_it_charged_and_what_led_to_it(world):
 
 
 def test_payment_announces_what_the_gateway_declines(world, monkeypatch):
-    monkeypatch.setattr(payment.consumer, "GATEWAY", SimulatedGateway(100))
+    monkeypatch.setattr(payment.consumer, "GATEWAY", gateway(world, 100))
     deliver("payment/order-created.json", "payment/order-cancelled.json")
     assert world.payments.kept[ORDER_ID].state.status is Payment.FAILED
     assert announced(world) == ["PaymentFailed"]

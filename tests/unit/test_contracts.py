@@ -211,7 +211,7 @@ def test_an_event_about_a_product_tells_all_that_a_price_list_needs(kind):
 def test_a_declined_order_with_prices_is_still_announced_as_its_first_consumers_know_it():
     priced = Line(product_id="mug", quantity=2, unit_price=1999)
     order = OrderCreated(**WHOSE, items=(priced,), total_price=3998, currency="USD")
-    charging = payments.intend_charge(None, order, "key").state
+    charging = payments.intend_charge(None, order, "key", 0).state
     failed = payments.charged(charging, order, Declined("declined")).fact
 
     fields = delivered(failed)["detail"].keys() - {"timestamp", "version", "metadata"}

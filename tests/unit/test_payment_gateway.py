@@ -1,4 +1,4 @@
-"""The simulated provider: its answer is the order's, not chance's, and its rate is what it was set to."""
+"""The simulated provider: its answer is the order's, not chance's, and under one key it has one answer, for good."""
 
 import uuid
 
@@ -6,16 +6,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment.gateway import Approved, Declined, Money, SimulatedGateway, declines
+from eventflow import clock
+from eventflow.store import Table
+from payment.gateway import (
+    KEPT_SECONDS,
+    KEY_KEPT_MS,
+    Approved,
+    CalledOff,
+    Declined,
+    Kept,
+    Money,
+    SimulatedGateway,
+    declines,
+)
+
+from .memory_dynamodb import MemoryDynamoDB
+from .saga_world import Choices, MemoryRows, World
+from .test_write_units import weight
 
 ORDERS = [str(uuid.UUID(int=n)) for n in range(10_000)]
 order_ids = st.text(min_size=1, max_size=64)
 rates = st.integers(0, 100)
 
 
+def simulated(failure_rate: int) -> SimulatedGateway:
+    """A provider that remembers nothing yet."""
+    world = World({}, Choices([]), set(), set(), set())
+    return SimulatedGateway(MemoryRows(world, world.announcements.append), failure_rate)
+
+
 @given(order_ids, rates, st.tuples(st.text(), st.text()))
 def test_an_order_is_answered_alike_whenever_and_by_whichever_sandbox_it_is_charged(order_id, rate, keys):
-    answers = [SimulatedGateway(rate).charge(order_id, None, idempotency_key=key) for key in keys]
+    answers = [simulated(rate).charge(order_id, None, idempotency_key=key) for key in keys]
     assert type(answers[0]) is type(answers[1]) is (Declined if declines(order_id, rate) else Approved)
 
 
@@ -39,8 +61,71 @@ def test_raising_the_rate_declines_more_and_approves_none_that_it_declined(order
 
 @given(order_ids, st.text(), st.text())
 def test_one_key_is_one_payment(order_id, key, other):
-    gateway = SimulatedGateway(0)
+    gateway = simulated(0)
     first, again = (gateway.charge(order_id, Money(1999, "USD"), idempotency_key=key) for _ in range(2))
     assert isinstance(first, Approved)
     assert first == again
     assert (gateway.charge(order_id, None, idempotency_key=other) == first) == (other == key)
+
+
+# What it remembers
+
+
+@pytest.fixture
+def gateway(db: MemoryDynamoDB) -> SimulatedGateway:
+    return SimulatedGateway(Table("SimulatedGatewayTable", "idempotencyKey", Kept), 0)
+
+
+def charge(gateway: SimulatedGateway) -> object:
+    return gateway.charge("o-1", None, idempotency_key="key")
+
+
+def test_a_charge_is_found_by_whoever_calls_it_off(gateway):
+    payment = charge(gateway)
+    assert isinstance(payment, Approved)
+    assert [gateway.call_off("key") for _ in range(2)] == [payment, payment]
+    assert charge(gateway) == payment
+
+
+def test_what_was_called_off_is_never_charged(gateway):
+    assert gateway.call_off("key") is None
+    assert [charge(gateway) for _ in range(2)] == [CalledOff(), CalledOff()]
+    assert gateway.call_off("key") is None
+    assert isinstance(gateway.charge("o-1", None, idempotency_key="other"), Approved)
+
+
+def test_a_declined_charge_stays_declined_when_it_is_called_off(db):
+    gateway = SimulatedGateway(Table("SimulatedGatewayTable", "idempotencyKey", Kept), 100)
+    assert charge(gateway) == Declined("payment declined")
+    assert gateway.call_off("key") is None
+    assert charge(gateway) == Declined("payment declined")
+
+
+def test_of_a_charge_and_a_call_off_at_once_the_first_one_wins(gateway, db):
+    # a charge that is on its way while the key is called off
+    db.meanwhile.append(lambda: gateway.call_off("key"))
+    assert charge(gateway) == CalledOff()
+
+    # and the other way round
+    db.meanwhile.append(lambda: gateway.charge("o-2", None, idempotency_key="k2"))
+    found = gateway.call_off("k2")
+    assert isinstance(found, Approved)
+    assert gateway.charge("o-2", None, idempotency_key="k2") == found
+
+
+def test_each_call_is_one_small_write_and_no_read(gateway, db):
+    charge(gateway)
+    gateway.call_off("key")
+    gateway.refund("payment", None, idempotency_key="key:refund")
+    assert db.asked == ["PutItem SimulatedGatewayTable"] * 2
+    assert not db.told
+
+
+def test_what_it_remembers_is_small_and_outlives_every_event_that_may_still_come(gateway, db, monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: 1_760_000_000_000)
+    gateway.charge(ORDERS[0], Money(1999, "USD"), idempotency_key=ORDERS[1])
+    (row,) = db.rows["SimulatedGatewayTable"].values()
+    assert weight(row) < 300, "the 1,024 bytes of a write unit are far"
+    assert row["expiresAt"] == {"N": str(1_760_000_000 + 90 * 24 * 60 * 60)}
+    # an archive of 29 days at most, and then a queue of 14
+    assert KEPT_SECONDS > (29 + 14) * 24 * 60 * 60 > KEY_KEPT_MS // 1000

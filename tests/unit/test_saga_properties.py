@@ -1,4 +1,6 @@
-"""Whatever the order of arrival, however often delivered, wherever it crashes: the saga comes to a right end."""
+"""Whatever the order of arrival, however often delivered, wherever it crashes, whichever answer is late or lost: the
+saga comes to a right end.
+"""
 
 from collections import Counter
 
@@ -51,21 +53,32 @@ def test_every_order_ends_and_nothing_is_lost_or_done_twice(levels, placed, decl
             assert reserved in (Stock.REFUSED, Stock.CANCELLED, Stock.RELEASED)
 
     # and money was taken once for what stands, and given back once for what does not
-    charges = Counter(world.gateway.charged.values())
-    refunds = Counter(world.gateway.refunded.values())
+    gateway = world.gateway
+    charges, refunds = Counter(gateway.payments.values()), Counter(gateway.refunded.values())
     assert max(charges.values(), default=0) <= 1
     assert max(refunds.values(), default=0) <= 1
     confirmed = {order_id for order_id, end in ends.items() if end is order.Status.CONFIRMED}
-    assert {order_id for order_id in charges if not refunds[f"payment of {order_id}"]} == confirmed
+    assert {order_id for payment, order_id in gateway.payments.items() if not refunds[payment]} == confirmed
+
+    # and what was called off was not charged, under whatever key
+    called_off = {
+        order_id for order_id in orders if world.payments.kept[order_id].state.idempotency_key in gateway.promised
+    }
+    assert not called_off & charges.keys()
 
     # and no piece of stock came or went
     for product in PRODUCTS:
         sold = sum(line.quantity for order_id in confirmed for line in orders[order_id] if line.product_id == product)
         assert world.stock[product] + sold == levels[product]
 
-    # and each fact was announced once
-    told = Counter((a.detail_type, correlation_of(a)) for a in world.announcements)
-    assert max(told.values()) == 1, told
+    # and each fact was announced once, and no money came back that was not told to be taken before
+    told = [(a.detail_type, correlation_of(a)) for a in world.announcements]
+    assert len(set(told)) == len(told), told
+    taken, given_back = ({it for it in told if it[0] == kind} for kind in ("PaymentSucceeded", "PaymentRefunded"))
+    assert {order_id for _, order_id in taken} == charges.keys()
+    assert {order_id for _, order_id in given_back} == charges.keys() - confirmed
+    for refunded, order_id in given_back:
+        assert told.index(("PaymentSucceeded", order_id)) < told.index((refunded, order_id))
 
 
 def correlation_of(announcement):

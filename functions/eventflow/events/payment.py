@@ -42,7 +42,7 @@ class PaymentFailedV1(OlderShape, frozen=True, kw_only=True):
 
 
 class PaymentFailed(PerProductFact, frozen=True, kw_only=True):
-    """The gateway declined the charge; nothing was taken."""
+    """The gateway declined the charge, or could not be reached in time; nothing was taken."""
 
     SOURCE: ClassVar[str] = "eventflow.payment"
     OLDER: ClassVar[Mapping[int, type[OlderShape]]] = {1: PaymentFailedV1}

@@ -1,0 +1,296 @@
+"""A payment from event to table, with a provider that is slow, out of reach, or asked about a charge days later."""
+
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+
+import payment.consumer
+from eventflow import clock
+from eventflow.contracts import read_event
+from eventflow.events import OrderCreated
+from payment import payments
+from payment.consumer import PAYMENTS
+from payment.gateway import KEY_KEPT_MS, Answer, Approved, CalledOff
+from payment.payments import ASKED_FOR_MS, Status
+
+from .keeper import status_after
+from .lambda_context import LambdaContext
+from .sam_template import ROOT
+from .test_write_units import weight
+
+pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
+
+HOUR = 60 * 60 * 1000
+NOW = 1_769_860_800_000
+
+CREATED, CANCELLED = (
+    json.loads((ROOT / "events" / "payment" / f"order-{name}.json").read_text()) for name in ("created", "cancelled")
+)
+ORDER_ID = CREATED["detail"]["orderId"]
+KEY = CREATED["detail"]["metadata"]["eventId"]
+
+
+class OutOfReach(Exception):
+    """The provider does not answer."""
+
+
+class Provider:
+    """One that remembers, and that tells what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers: dict[str, Answer] = {}
+        self.while_asked: Callable[[], object] = lambda: None
+        """What happens on a charge's way there."""
+        self.before_answer: Callable[[], object] = lambda: None
+        """What happens on its way back."""
+        self.is_up = True
+
+    def charge(self, order_id: str, total: object, *, idempotency_key: str) -> Answer:
+        self._hear("charge")
+        self.while_asked()
+        answer = self.answers.setdefault(idempotency_key, Approved("payment"))
+        self.before_answer()
+        return answer
+
+    def call_off(self, idempotency_key: str) -> Approved | None:
+        self._hear("call off")
+        answer = self.answers.setdefault(idempotency_key, CalledOff())
+        return answer if isinstance(answer, Approved) else None
+
+    def refund(self, payment_id: str, total: object, *, idempotency_key: str) -> None:
+        self._hear(f"refund {payment_id} {idempotency_key.removeprefix(KEY)}")
+
+    def _hear(self, request: str) -> None:
+        if not self.is_up:
+            raise OutOfReach
+        self.asked.append(request)
+
+
+REFUND = "refund payment :refund"
+
+
+@pytest.fixture
+def provider(db, monkeypatch):
+    provider = Provider()
+    monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
+    monkeypatch.setattr(payment.consumer, "GATEWAY", provider)
+    at(monkeypatch, NOW)
+    return provider
+
+
+def at(monkeypatch, milliseconds: int) -> None:
+    monkeypatch.setattr(clock, "now", lambda: milliseconds)
+
+
+def deliver(event: Any) -> None:
+    payment.consumer.handler(event, LambdaContext())
+
+
+def fails(event: Any) -> None:
+    with pytest.raises(OutOfReach):
+        deliver(event)
+
+
+BOTH_WAYS = list(itertools.permutations([CREATED, CANCELLED]))
+
+
+def status(db) -> Status:
+    return db.stored(PAYMENTS, ORDER_ID).state.status
+
+
+# Cancelled while the gateway is asked
+
+
+def test_a_charge_that_was_made_is_announced_before_it_is_refunded(provider, db):
+    # given a charge whose answer is late: the order is cancelled before it is here
+    provider.before_answer = lambda: deliver(CANCELLED)
+
+    deliver(CREATED)
+
+    assert (status(db), db.told) == (Status.REFUNDED, ["PaymentSucceeded", "PaymentRefunded"])
+    assert provider.asked.count(REFUND) == 1
+    assert provider.asked[:2] == ["charge", "call off"]
+
+
+def test_a_charge_that_is_on_its_way_while_it_is_called_off_is_refused(provider, db):
+    provider.while_asked = lambda: deliver(CANCELLED)
+
+    deliver(CREATED)
+
+    assert (status(db), db.told) == (Status.CANCELLED, [])
+    assert provider.asked == ["charge", "call off"]
+    assert provider.answers == {KEY: CalledOff()}
+
+
+def test_its_timeline_is_done_only_when_the_money_is_back(provider, db):
+    provider.before_answer = lambda: deliver(CANCELLED)
+    deliver(CREATED)
+
+    so_far = ["OrderCreated", "InventoryFailed", "OrderCancelled"]
+    assert status_after(*so_far) == "done", "of a payment nothing is known"
+    assert [status_after(*so_far, *db.told[:told]) for told in (1, 2)] == ["open", "done"]
+
+
+# The gateway is out of reach, and the events are redriven
+
+
+@pytest.mark.parametrize("redriven", [*BOTH_WAYS, (CREATED,), (CANCELLED,)])
+def test_an_order_that_is_cancelled_while_the_gateway_is_down_is_never_charged(provider, db, monkeypatch, redriven):
+    # given
+    provider.is_up = False
+    fails(CREATED)
+    with suppress(OutOfReach):
+        deliver(CANCELLED)
+    assert (status(db), db.told) == (Status.CANCELLING, [])
+
+    # when what failed is sent again, days later
+    provider.is_up = True
+    at(monkeypatch, NOW + 9 * 24 * HOUR)
+    for event in redriven:
+        deliver(event)
+
+    # then
+    assert (status(db), db.told) == (Status.CANCELLED, [])
+    assert provider.asked == ["call off"]
+
+
+@pytest.mark.parametrize("redriven", BOTH_WAYS)
+def test_a_charge_whose_answer_was_lost_is_found_and_refunded_when_the_order_is_cancelled(provider, db, redriven):
+    # given a gateway that charged, and then went down
+    def go_down():
+        provider.is_up = False
+        raise OutOfReach
+
+    provider.before_answer = go_down
+    fails(CREATED)
+    fails(CANCELLED)
+    provider.is_up = True
+
+    for event in redriven:
+        deliver(event)
+
+    assert (status(db), db.told) == (Status.REFUNDED, ["PaymentSucceeded", "PaymentRefunded"])
+    assert provider.asked == ["charge", "call off", REFUND]
+
+
+# An intent that is older than the gateway remembers its key
+
+
+@pytest.mark.parametrize("age", [HOUR, ASKED_FOR_MS - 1])
+def test_an_intent_that_the_gateway_still_knows_the_key_of_is_charged_when_it_is_back(provider, db, monkeypatch, age):
+    provider.is_up = False
+    fails(CREATED)
+    provider.is_up = True
+    at(monkeypatch, NOW + age)
+
+    deliver(CREATED)
+
+    assert (status(db), db.told) == (Status.SUCCEEDED, ["PaymentSucceeded"])
+
+
+@pytest.mark.parametrize("age", [ASKED_FOR_MS, 9 * 24 * HOUR])
+def test_an_older_one_is_called_off_and_the_payment_has_failed(provider, db, monkeypatch, age):
+    provider.is_up = False
+    fails(CREATED)
+    provider.is_up = True
+    at(monkeypatch, NOW + age)
+
+    deliver(CREATED)
+
+    assert (status(db), db.told) == (Status.FAILED, ["PaymentFailed"])
+    reason = json.loads(db.announcements[0].detail)["reason"]
+    assert reason == "the payment provider could not be reached in time"
+    assert provider.asked == ["call off"]
+
+
+def test_an_older_one_that_was_charged_counts_as_approved(provider, db, monkeypatch):
+    def lose():
+        raise OutOfReach
+
+    provider.before_answer = lose
+    fails(CREATED)
+    at(monkeypatch, NOW + 9 * 24 * HOUR)
+
+    deliver(CREATED)
+
+    assert (status(db), db.told) == (Status.SUCCEEDED, ["PaymentSucceeded"])
+    assert provider.asked == ["charge", "call off"]
+
+
+def test_a_payment_that_was_called_off_for_its_age_fails_also_if_a_crash_came_between(provider, db):
+    provider.answers[KEY] = CalledOff()
+
+    deliver(CREATED)
+
+    assert (status(db), db.told) == (Status.FAILED, ["PaymentFailed"])
+
+
+def test_an_event_that_was_never_handled_is_charged_however_old_it_is(provider, db, monkeypatch):
+    at(monkeypatch, NOW + 13 * 24 * HOUR)
+
+    deliver(CREATED)
+
+    assert (status(db), db.told) == (Status.SUCCEEDED, ["PaymentSucceeded"])
+
+
+def test_of_an_intent_without_a_time_nobody_knows_whether_it_was_charged(provider, db):
+    # given one of an earlier release
+    created = read_event(CREATED, OrderCreated).fact
+    intent = payments.intend_charge(None, created, KEY, NOW).state
+    db.has(PAYMENTS, ORDER_ID, msgspec.structs.replace(intent, intended_at=None))
+
+    deliver(CREATED)
+
+    assert (status(db), provider.asked) == (Status.FAILED, ["call off"])
+
+
+def test_a_charge_arrives_before_its_key_is_forgotten():
+    function_timeout = 15 * 1000
+    assert function_timeout < KEY_KEPT_MS - ASKED_FOR_MS
+
+
+# What it costs
+
+
+TRACED = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:24d92263:0"
+
+
+def test_a_row_is_one_write_unit_at_each_status(provider, db, monkeypatch):
+    # given all that a row may hold, in a trace, of an order as dear as orders are
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACED)
+    rows: list[tuple[str, int]] = []
+    write = db.put_item
+
+    def weighed(**request: Any) -> Any:
+        if request["TableName"] == "PaymentsTable":
+            rows.append((request["Item"]["status"]["S"], weight(request["Item"])))
+        return write(**request)
+
+    monkeypatch.setattr(db, "put_item", weighed)
+    dear = {**CREATED, "detail": {**CREATED["detail"], "totalPrice": 99_999_999}}
+    payment_id = "pay_" + 32 * "x"
+
+    # when it goes every way
+    for before, answer, after in [
+        (None, Approved(payment_id), CANCELLED),
+        (None, CalledOff(), None),
+        (CANCELLED, Approved(payment_id), None),
+        (CANCELLED, CalledOff(), None),
+    ]:
+        db.rows["PaymentsTable"].clear()
+        provider.answers = {KEY: answer}
+        provider.before_answer = (lambda: deliver(CANCELLED)) if before else (lambda: None)
+        deliver(dear)
+        if after:
+            deliver(after)
+
+    # then
+    heaviest = {status: max(size for it, size in rows if it == status) for status, _ in rows}
+    assert heaviest.keys() == set(Status)
+    assert max(heaviest.values()) < 1024, heaviest
