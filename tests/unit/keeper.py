@@ -29,7 +29,9 @@ def kept(event: Mapping[str, Any], **parameters: str) -> tuple[dict[str, Any], d
     return {name: it for name, it in bindings.items() if name != "states"}, arguments
 
 
-def given_up(event: Mapping[str, Any], cause: str | None = "why", refused: str = "", **parameters: str) -> dict[str, Any]:
+def given_up(
+    event: Mapping[str, Any], cause: str | None = "why", refused: str = "", **parameters: str
+) -> dict[str, Any]:
     """The message for the failed-events queue, as the state machine makes it of an event on which it failed.
 
     `refused` is the error for which SQS refuses the event as a whole. (It takes the second message.)

@@ -270,7 +270,10 @@ def test_what_is_not_to_be_kept_is_not_kept_in_the_failed_events_queue_either(ti
     # then all of it is in the queue but that
     record = sent["MessageBody"]
     assert sent["QueueUrl"] == "queue"
-    assert record["requestPayload"] == {**checked_out, "detail": {"checkoutId": "o", "lines": [{"n": 1}], "metadata": {}}}
+    assert record["requestPayload"] == {
+        **checked_out,
+        "detail": {"checkoutId": "o", "lines": [{"n": 1}], "metadata": {}},
+    }
     assert record["requestContext"]["functionArn"] == "keeper-1"
     assert record["responsePayload"] == {"errorType": "DynamoDB.Throttled", "errorMessage": "why"}
     # and it makes the same row when it is sent again
