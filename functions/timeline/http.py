@@ -22,7 +22,19 @@ SUMMARIES = Table(os.environ["TIMELINE_TABLE"], "sagaId", Summary)
 
 VOCABULARY = Vocabulary.of(os.environ["OUTCOMES"], os.environ["COMPENSATIONS"])
 
+OPERATOR_FIELDS = frozenset(filter(None, os.environ["OPERATOR_FIELDS"].split(",")))
+"""What of an event's detail no shopper is shown."""
+
 STUCK_AFTER = int(os.environ["STUCK_AFTER_SECONDS"]) * 1000
+
+MOST_READS = 4
+"""How many queries of one partition one request makes. What is not read by then, the next page goes on with."""
+
+SIFTED = 250
+"""How many summaries a query reads where only some of them are wanted."""
+
+LONGEST_LISTING = 1024
+"""In bytes: the longest sort key (DynamoDB Developer Guide, "Constraints")."""
 
 api = Api()
 
@@ -38,61 +50,75 @@ def read() -> Response[str]:
     saga, caller = sagas.read(rows, whole=not more), api.caller
     if saga is None or not (caller.operator or saga.summary.user_id == caller.user_id):
         raise not_found(f"timeline {saga_id}")
-    return api.answer(sagas.told(saga, VOCABULARY, clock.now(), STUCK_AFTER))
+    hidden = frozenset() if caller.operator else OPERATOR_FIELDS
+    return api.answer(sagas.told(saga, VOCABULARY, clock.now(), STUCK_AFTER, hidden))
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The last saga of a page."""
+    """Where a page ended: at the last saga that was looked at, which may be one that is not on it."""
 
-    listing: Annotated[str, msgspec.Meta(pattern=r"^\d{13}#", max_length=280)]
+    listing: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{13}#", max_length=280)]
 
 
 @api.router.get("/timelines")
 def newest_first() -> Response[str]:
     status = api.checked("status", api.query("status"), Status | None)
     limit, after, now = api.limit(), api.cursor(Position), clock.now()
-    since = datetime.fromisoformat(api.instant("from", "1970-01-01"))
-    between = (
-        sagas.listing_of(max(0, int(since.timestamp() * 1000))),
-        sagas.listing_of(now - STUCK_AFTER if status is Status.STUCK else sagas.END_OF_TIME),
-    )
-    if between[0] > between[1]:
+    if after and len(after.listing.encode()) > LONGEST_LISTING:
+        raise invalid("cursor", "not a cursor of this list: it is too long for one")
+    since = max(0, int(datetime.fromisoformat(api.instant("from", "1970-01-01")).timestamp() * 1000))
+    until = now - STUCK_AFTER if status is Status.STUCK else sagas.END_OF_TIME
+    if since > until:
         return api.page([], None)
+    between = sagas.listing_of(since), sagas.listing_of(until)
     if after and not between[0] <= after.listing <= between[1]:
         raise invalid("cursor", "not a cursor of this list: it ended outside of what is asked for")
     kept = {Status.DONE} if status is Status.DONE else {Status.OPEN} if status else {Status.OPEN, Status.DONE}
     caller = api.caller
     found: dict[str, Summary] = {}
-    more = False
+    read_to = ""
     for partition in [("status", each) for each in kept] if caller.operator else [("userId", caller.user_id)]:
-        page, rest = _page(partition, between, after, kept, limit)
-        found |= {summary.id: summary for summary in page}
-        more = more or rest
-    newest = sorted(found.values(), key=lambda summary: summary.listing, reverse=True)
-    items = [sagas.listed(summary, now, STUCK_AFTER) for summary in newest[:limit]]
-    more = more or len(newest) > limit
-    return api.page(items, Position(newest[len(items) - 1].listing) if more and items else None)
+        some, end = _read(partition, between, after, kept, limit)
+        found |= {summary.id: summary for summary in some}
+        read_to = max(read_to, end)
+    # beyond that, sagas of a partition that was not read so far may stand between these
+    newest = sorted(
+        (summary for summary in found.values() if summary.listing >= read_to),
+        key=lambda summary: summary.listing,
+        reverse=True,
+    )
+    page = newest[:limit]
+    end = page[-1].listing if len(newest) > limit else read_to
+    return api.page([sagas.listed(summary, now, STUCK_AFTER) for summary in page], Position(end) if end else None)
 
 
-def _page(
+def _read(
     partition: tuple[str, str], between: tuple[str, str], after: Position | None, kept: set[Status], limit: int
-) -> tuple[list[Summary], bool]:
-    """`limit` summaries or more of an index's partition, newest first; and whether there are yet more."""
+) -> tuple[list[Summary], str]:
+    """Summaries of an index's partition, newest first: `limit` or more, or as many as MOST_READS queries find.
+
+    And the listing of the last one that was read, or nothing if that was the partition's last.
+    """
     index = "byStatus" if partition[0] == "status" else "byUser"
+    # of a shopper's sagas those of one status may be few and far between
+    at_once = SIFTED if index == "byUser" and len(kept) == 1 else limit
     found: list[Summary] = []
-    more = True
-    while more and len(found) < limit:
-        page, more = SUMMARIES.page(
+    for _ in range(MOST_READS):
+        some, more = SUMMARIES.page(
             index,
-            limit,
+            at_once,
             partition=partition,
             between=("listing", *between),
             after=_key(after) if after else None,
             descending=True,
         )
-        found += [summary for summary in page if summary.status in kept]
-        after = Position(page[-1].listing) if page else after
-    return found, more
+        found += [summary for summary in some if summary.status in kept]
+        if not (more and some):
+            return found, ""
+        after = Position(some[-1].listing)
+        if len(found) >= limit:
+            break
+    return found, after.listing if after else ""
 
 
 def _key(position: Position) -> Attributes:

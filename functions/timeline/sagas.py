@@ -21,6 +21,9 @@ SUMMARY = "summary"
 END_OF_TIME = 10**13 - 1
 """The last millisecond of thirteen digits. (It is in 2286.)"""
 
+NOT_SHOWN = "not shown: it cannot be read, so nobody can say whether it holds what only operators may see"
+"""In place of an event's detail that is no JSON to be read."""
+
 MOST_EVENTS = 500
 """How many events of one saga are shown, and how many the state machine sums up."""
 
@@ -121,7 +124,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     """From the saga's start."""
     role: Role
     detail: Any
-    """What the event says; as text where that is no JSON to be read."""
+    """What the event says; as text where that is no JSON to be read (NOT_SHOWN to whom not all of it is shown)."""
     gap_ms: int | None = None
     """From the event that led to it, if that is one of the saga's."""
     causation_id: str | None = None
@@ -219,8 +222,10 @@ def listed(summary: Summary, now: int, stuck_after: int) -> Listed:
     )
 
 
-def told(saga: Saga, vocabulary: Vocabulary, now: int, stuck_after: int) -> Timeline:
-    """The whole timeline. `now` and `stuck_after` in milliseconds."""
+def told(
+    saga: Saga, vocabulary: Vocabulary, now: int, stuck_after: int, hidden: frozenset[str] = frozenset()
+) -> Timeline:
+    """The whole timeline, without the fields `hidden` of a detail. `now` and `stuck_after` in milliseconds."""
     by_id: dict[str, Event] = {}
     for event in saga.events:
         by_id.setdefault(event.event_id, event)  # a later one of the same id has copied it
@@ -237,7 +242,7 @@ def told(saga: Saga, vocabulary: Vocabulary, now: int, stuck_after: int) -> Time
                 time=clock.iso(event.occurred_at),
                 offset_ms=event.occurred_at - saga.summary.started_at,
                 role=vocabulary.role(event.type),
-                detail=event.detail if event.says is None else msgspec.Raw(event.detail.encode()),
+                detail=_shown(event, hidden),
                 gap_ms=event.occurred_at - cause.occurred_at if cause else None,
                 causation_id=causation_id,
                 critical=event in critical,
@@ -248,6 +253,26 @@ def told(saga: Saga, vocabulary: Vocabulary, now: int, stuck_after: int) -> Time
     # the summary counts no further than that, either
     truncated = not (saga.whole and saga.summary.events <= len(steps) < MOST_EVENTS)
     return Timeline(**summary, events=steps, truncated=truncated)
+
+
+def _shown(event: Event, hidden: frozenset[str]) -> str | msgspec.Raw:
+    """An event's detail, without the fields `hidden`, at whatever depth they are."""
+    if not hidden:
+        return event.detail if event.says is None else msgspec.Raw(event.detail.encode())
+    try:
+        says = msgspec.json.decode(event.detail)
+        unseen = [says]
+        while unseen:  # not by recursion: it may be deep
+            match unseen.pop():
+                case dict() as fields:
+                    for name in hidden & fields.keys():
+                        del fields[name]
+                    unseen += fields.values()
+                case list() as items:
+                    unseen += items
+        return msgspec.Raw(msgspec.json.encode(says))
+    except (msgspec.MsgspecError, RecursionError):
+        return NOT_SHOWN
 
 
 def _critical_path(end: Sequence[Event], by_id: Mapping[str, Event]) -> Sequence[Event]:

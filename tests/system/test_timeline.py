@@ -187,6 +187,7 @@ def test_it_listens_to_a_bus_that_is_not_eventflows(timeline):
             said("DepotOpened", {}, now),
             said("DepotClosed", {"ref": {"no": "text"}}, now),
             said("DepotMoved", {"ref": "r" * 257}, now),
+            said("DepotPainted", {"ref": "😀" * 256}, now),  # more bytes than a sort key of DynamoDB takes
             # and of nobody's whom it listens to
             said("Packed", parcel, now, source="other.depot"),
         )
@@ -206,7 +207,7 @@ def test_it_listens_to_a_bus_that_is_not_eventflows(timeline):
         kept = acme.kept()
         day = f"unplaced#{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
         assert kept.keys() == {"saga#4711", "saga#depot 7: ü, 100% (1+1)", day}
-        assert sorted(row["type"] for row in kept[day]) == ["DepotClosed", "DepotMoved", "DepotOpened"]
+        assert sorted(row["type"] for row in kept[day]) == ["DepotClosed", "DepotMoved", "DepotOpened", "DepotPainted"]
 
         # and nothing is kept that is not to be kept, or was not said to it
         assert not [secret for secret in ("secret", "x1", "x2", "other.depot") if secret in json.dumps(kept)]
@@ -218,20 +219,26 @@ def test_it_listens_to_a_bus_that_is_not_eventflows(timeline):
 
 def test_an_event_that_cannot_be_kept_ends_in_the_queue_with_the_reason(timeline):
     with timeline.attached_again() as alone:
-        # given an event whose id is longer than DynamoDB's keys may be, and one like any other
+        # given events whose id is longer than DynamoDB's keys may be, one of them very large, and one like any other
         order = str(uuid.uuid4())
         detail = {"orderId": order, "metadata": {"eventId": "e" * 1_100, "correlationId": order}}
 
         # when
-        alone.put_event("eventflow.orders", "OrderCreated", detail)
+        alone.put_event("eventflow.basket", "BasketCheckedOut", {**detail, "shipping": shipping()})
+        alone.put_event("eventflow.orders", "OrderCreated", {**detail, "big": "x" * 240_000})
         alone.put_event("eventflow.payment", "PaymentSucceeded", {"orderId": order})
 
-        # then
-        (record,) = eventually(lambda: alone.messages("TimelineFailedEvents"), len)
-        assert record["requestPayload"]["detail"] == detail
-        assert record["requestPayload"]["detail-type"] == "OrderCreated"
-        assert "ValidationException" in record["responsePayload"]["errorType"]
-        assert "1024" in record["responsePayload"]["errorMessage"]
+        # then it is there but for what is not to be kept, and the large one has what its place needs
+        records = eventually(lambda: alone.messages("TimelineFailedEvents"), lambda seen: len(seen) == 2)
+        by_type = {record["requestPayload"]["detail-type"]: record for record in records}
+        assert by_type["BasketCheckedOut"]["requestPayload"]["detail"] == detail
+        cut = by_type["OrderCreated"]["requestPayload"]["detail"]
+        assert "could not be put into the failed-events queue" in cut.pop("cut")
+        assert cut == detail
+        # with the reason
+        for record in records:
+            assert "ValidationException" in record["responsePayload"]["errorType"]
+            assert "1024" in record["responsePayload"]["errorMessage"]
         # and the other is kept
         assert alone.until_told(order, "PaymentSucceeded")["status"] == "open"
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import uuid
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -232,6 +233,34 @@ def test_a_session_is_renewed_and_where_it_cannot_be_one_comes_back_to_where_one
     console.sign_in(shop.people.operator)
     expect(console.page.get_by_role("link", name="Done")).to_have_attribute("aria-current", "page")
     assert "status=done" in console.page.url
+
+
+def test_a_list_goes_on_where_a_page_ended_that_was_not_full_but_not_without_end(shop, timeline, console):
+    # given an API that finds none of the sagas that are asked for in page 0, one in page 1, and none in any other
+    asked = []
+
+    def answer(route):
+        page = int(parse_qs(urlsplit(route.request.url).query).get("cursor", ["0"])[0])
+        asked.append(page)
+        saga = {"id": "o-1", "status": "open", "lastType": "OrderCreated", "durationMs": 1, "eventCount": 1}
+        times = dict.fromkeys(("started", "lastEvent"), "2030-01-01T00:00:00.000Z")
+        route.fulfill(json={"items": [{**saga, **times}] if page == 1 else [], "nextCursor": str(page + 1)})
+
+    console.page.route("**/timelines?*", answer)
+
+    # when the list is opened
+    console.open("#/?status=open")
+    console.sign_in(shop.people.shopper)
+
+    # then it has what is in the next pages, and stops after some
+    expect(console.orders).to_have_count(1)
+    assert asked[:5] == [0, 1, 2, 3, 4]
+    # and leaves it to the reader to go on
+    console.page.get_by_role("link", name="Older").click()
+    expect(console.page.get_by_text("None among the newest")).to_be_visible()
+    assert "cursor=5" in console.page.url
+    assert set(asked) <= set(range(10))
+    assert console.flaws == []
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(shop, timeline, console):

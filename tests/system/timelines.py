@@ -75,13 +75,16 @@ class Timelines(Shop):
     def listed(self, by: Person | None = None, **query: str) -> list[dict[str, Any]]:
         """The list, all pages of it."""
         items: list[dict[str, Any]] = []
-        while True:
+        seen: set[str] = set()
+        while query.get("cursor", "") not in seen:
+            seen.add(query.get("cursor", ""))
             page = self.call("GET", f"/timelines?{urlencode(query)}", by=by or self.people.operator)
             assert page.status == 200, page
             items += page.body["items"]
             if "nextCursor" not in page.body:
                 return items
             query["cursor"] = page.body["nextCursor"]
+        raise AssertionError(f"the list goes round in circles: {query}")
 
     # On the bus
 

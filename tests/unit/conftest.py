@@ -38,6 +38,7 @@ os.environ |= {
     "OUTCOMES": "OrderConfirmed,OrderCancelled,PartnerOrderReceived",
     "COMPENSATIONS": "OrderConfirmed=OrderCancelled,PaymentSucceeded=PaymentRefunded",
     "STUCK_AFTER_SECONDS": "900",
+    "OPERATOR_FIELDS": "availableQty",
     # of the console; Lambda gives the region
     "USER_POOL_CLIENT_ID": "client",
     "AWS_REGION": "us-east-1",

@@ -1,21 +1,25 @@
-"""What the timeline's state machine makes of one event, up to its first write: its expressions, really evaluated."""
+"""What the timeline's state machine makes of one event: its expressions up to its first write, and those by which it
+gives an event up, really evaluated.
+"""
 
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from jsonata import Jsonata
+from jsonata import JException, Jsonata
 
 from .sam_template import TIMELINE, definition
 
-(BRANCH,) = definition("Keeper")["States"]["Try"]["Branches"]
+STATES = definition("Keeper")["States"]
+(BRANCH,) = STATES["Try"]["Branches"]
+
+DEFAULTS = {name: str(it.get("Default", name)) for name, it in TIMELINE["Parameters"].items()}
 
 
 def kept(event: Mapping[str, Any], **parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The variables, and the arguments of the write. Parameters that are not given have their defaults."""
-    defaults = {name: str(it.get("Default", name)) for name, it in TIMELINE["Parameters"].items()}
-    given = {"Table": "TimelineTable", **defaults, **parameters}
+    given = {"Table": "TimelineTable", **DEFAULTS, **parameters}
     bindings: dict[str, Any] = {"states": {"input": event}}
     for state in ("Read", "Place"):
         # all assignments of a state see what was before it
@@ -23,6 +27,31 @@ def kept(event: Mapping[str, Any], **parameters: str) -> tuple[dict[str, Any], d
         bindings |= {name: _evaluated(it, given, bindings) for name, it in assigned.items()}
     arguments = _evaluated(BRANCH["States"]["Keep"]["Arguments"], given, bindings)
     return {name: it for name, it in bindings.items() if name != "states"}, arguments
+
+
+def given_up(
+    event: Mapping[str, Any], cause: str | None = "why", refused: str = "", **parameters: str
+) -> dict[str, Any]:
+    """The message for the failed-events queue, as the state machine makes it of an event on which it failed.
+
+    `refused` is the error for which SQS refuses the event as a whole. (It takes the second message.)
+    """
+    execution = {"Id": "execution-1", "Input": event}
+    bindings: dict[str, Any] = {
+        "states": {"context": {"Execution": execution, "StateMachine": {"Id": "keeper-1"}}},
+        "error": {"Error": "DynamoDB.Throttled"} | ({} if cause is None else {"Cause": cause}),
+    }
+    given = {"FailedEvents": "queue", **DEFAULTS, **parameters}
+    try:
+        whole = _evaluated(STATES["Give up"]["Arguments"], given, bindings)
+    except (JException, RecursionError):
+        refused = "States.QueryEvaluationError"
+    if not refused:
+        return dict(whole)
+    (caught,) = STATES["Give up"]["Catch"]
+    bindings["states"]["errorOutput"] = {"Error": refused, "Cause": ""}
+    bindings |= _evaluated(caught["Assign"], given, bindings)
+    return dict(_evaluated(STATES[caught["Next"]]["Arguments"], given, bindings))
 
 
 def _evaluated(node: Any, parameters: Mapping[str, str], bindings: Mapping[str, Any]) -> Any:

@@ -35,6 +35,11 @@ INDEXES = {(name, None): keys for name, keys in KEYS.items()} | {
 }
 
 
+SORT_KEYS = {keys[1] for keys in INDEXES.values() if len(keys) > 1}
+LONGEST = {name: 1024 if name in SORT_KEYS else 2048 for keys in INDEXES.values() for name in keys}
+"""Bytes of a key's value (DynamoDB Developer Guide, "Constraints")."""
+
+
 class MemoryDynamoDB:
     exceptions = client.exceptions
 
@@ -46,6 +51,8 @@ class MemoryDynamoDB:
         """What others do between a read and the write that follows it; each once."""
         self.broken: Callable[[str, str], bool] = lambda operation, key: False
         """Which requests it refuses for a reason of its own."""
+        self.most_at_once = 1_000_000
+        """Items that an answer holds, whatever the Limit: DynamoDB ends a page at 1 MB."""
         self.asked: list[str] = []
         """Operations, and the table or index each was on."""
         self.conflicts = 0
@@ -196,6 +203,9 @@ class MemoryDynamoDB:
                 first, last = values.pop(":from")["S"], values.pop(":to")["S"]
         assert not names | values, "DynamoDB wants each of them used"
         after = request.get("ExclusiveStartKey")
+        keys = [{partition: value}, *([{sort: {"S": first}}, {sort: {"S": last}}] if first else []), after or {}]
+        if any(len(it["S"].encode()) > LONGEST[name] for key in keys for name, it in key.items()):
+            raise refused("Query", "ValidationException")
         if first > last or (after and (after[partition] != value or not first <= after[sort]["S"] <= last)):
             raise refused("Query", "ValidationException")
         found = [row for row in self._indexed(request) if row[partition] == value and first <= row[sort]["S"] <= last]
@@ -241,8 +251,9 @@ class MemoryDynamoDB:
                 raise refused("Query", "ValidationException")
             backwards = not request.get("ScanIndexForward", True)
             found = [row for row in found if (order(row) < order(after) if backwards else order(row) > order(after))]
-        page = found[: request["Limit"]]
-        more = {"LastEvaluatedKey": {name: page[-1][name] for name in keys}} if len(page) == request["Limit"] else {}
+        limit = min(request["Limit"], self.most_at_once)
+        page = found[:limit]
+        more = {"LastEvaluatedKey": {name: page[-1][name] for name in keys}} if len(page) == limit else {}
         return {"Items": page, **more}
 
 

@@ -2,14 +2,18 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import timeline.http
-from eventflow import clock
+from eventflow import clock, store
 from eventflow.attributes import to_attributes
 from timeline import sagas
 
@@ -53,16 +57,30 @@ def keeps_saga(
         db.keeps("TimelineTable", to_attributes({"sagaId": sagas.key_of(saga), **owned, **row}))
 
 
-def listed(query: dict[str, str] | None = None, claims: Any = OPERATOR) -> list[str]:
-    """The ids of a list, all pages of it."""
-    query, ids = dict(query or {}), []
-    while True:
+def pages(query: dict[str, str] | None = None, claims: Any = OPERATOR) -> Iterator[list[str]]:
+    """The ids of each page of a list."""
+    query, seen = dict(query or {}), set()
+    while query.get("cursor") not in seen:
+        seen.add(query.get("cursor"))
         answer = call("GET", "/timelines", claims=claims, query=query or None)
         assert answer.status == 200, answer.text
-        ids += [item["id"] for item in answer.body["items"]]
+        yield [item["id"] for item in answer.body["items"]]
         if "nextCursor" not in answer.body:
-            return ids
+            return
         query["cursor"] = answer.body["nextCursor"]
+    raise AssertionError(f"it goes round in circles: {seen}")
+
+
+def listed(query: dict[str, str] | None = None, claims: Any = OPERATOR) -> list[str]:
+    """The ids of a list, all pages of it."""
+    return [saga for page in pages(query, claims) for saga in page]
+
+
+def put_detail(db: MemoryDynamoDB, saga: str, detail: str) -> None:
+    """What the event of that saga says."""
+    for row in db.rows["TimelineTable"].values():
+        if row["sagaId"]["S"] == sagas.key_of(saga) and "detail" in row:
+            row["detail"]["S"] = detail
 
 
 def read(saga: str, claims: Any = OPERATOR) -> Answer:
@@ -113,9 +131,57 @@ def test_of_a_saga_too_long_the_newest_events_are_told(db):
     assert told["truncated"]
 
 
-@pytest.mark.parametrize("saga", ["x" * 257, "\0"])
-def test_an_id_that_no_saga_can_have_is_the_callers_fault(db, saga):
-    assert read(saga).status in (400, 404)
+def test_what_only_operators_may_see_of_a_detail_no_shopper_is_shown(db):
+    # given an event that says how much there was in stock, at the top, in a list and below
+    keeps_saga(db, "o1")
+    short = {"productId": "mug", "quantity": 7}
+    detail = {**short, "items": [short, [{"by": short}]], "reason": "out of stock", "availableQty2": 1}
+    stock = {"availableQty": 3}
+    whole = {**detail, **stock, "items": [{**short, **stock}, [{"by": {**short, "availableQty": {"is": "3"}}}]]}
+    put_detail(db, "o1", json.dumps(whole).replace("{", '{"available\\u0051ty": 3, ', 1))
+
+    # when
+    own, operators = read("o1", ADA).body["events"], read("o1", OPERATOR).body["events"]
+
+    # then
+    assert [event["detail"] for event in own] == [detail]
+    assert [event["detail"] for event in operators] == [whole]
+
+
+@pytest.mark.parametrize("detail", ['"availableQty": 3', '{"availableQty": 3, "half": "\\ud800"}', "[" * 100_000])
+def test_a_detail_that_cannot_be_read_is_shown_to_operators_only(db, detail):
+    keeps_saga(db, "o1")
+    put_detail(db, "o1", detail)
+
+    (own,), (operators) = read("o1", ADA).body["events"], read("o1", OPERATOR).body["events"]
+
+    assert (own["detail"], operators[0]["detail"]) == (sagas.NOT_SHOWN, detail)
+
+
+def test_of_a_bus_whose_shoppers_may_see_all_they_are_shown_text_too(db, monkeypatch):
+    keeps_saga(db, "o1")
+    put_detail(db, "o1", "no JSON")
+    monkeypatch.setattr(timeline.http, "OPERATOR_FIELDS", frozenset())
+
+    assert read("o1", ADA).body == read("o1", OPERATOR).body
+
+
+@given(st.text(min_size=1, max_size=300) | st.integers(250, 260).map("😀".__mul__))
+@example("\0")
+@example("/../")
+@example("x" * 257)
+@example("\r\n")
+def test_whatever_id_is_asked_for_is_told_or_refused(saga):
+    with pytest.MonkeyPatch.context() as patch:
+        db = MemoryDynamoDB()
+        patch.setattr(store, "dynamodb", db)
+        if len(saga) <= 256:
+            keeps_saga(db, saga)
+
+        answer = read(saga)
+
+    assert answer.status == (200 if len(saga) <= 256 else 400), answer.text
+    assert answer.status == 400 or answer.body["id"] == saga
 
 
 @pytest.mark.parametrize(
@@ -174,7 +240,7 @@ def test_sagas_are_listed_from_a_moment_on(db, status):
 
 
 @pytest.mark.parametrize("status", [None, "open", "stuck", "done"])
-@pytest.mark.parametrize("moment", ["now", "2286-11-20T17:46:39.999Z", "9999-12-31"])
+@pytest.mark.parametrize("moment", ["now", "2286-11-20T17:46:39.999Z", "2286-11-21", "2300-01-01", "9999-12-31"])
 def test_nothing_has_begun_since_now_or_later(db, status, moment):
     keeps_saga(db, "o1", started=STUCK)
     keeps_saga(db, "o2", started=STUCK, status="done")
@@ -184,6 +250,74 @@ def test_nothing_has_begun_since_now_or_later(db, status, moment):
         listed({**query, "from": datetime.fromtimestamp(NOW / 1000, UTC).isoformat() if moment == "now" else moment})
         == []
     )
+
+
+# How much is read
+
+
+@pytest.mark.parametrize("status", ["open", "stuck"])
+def test_a_shopper_of_many_sagas_that_ended_is_answered_after_a_few_reads(db, status):
+    # given a shopper of 1,500 sagas that are done, and one from before them that is not
+    for n in range(1500):
+        keeps_saga(db, f"done{n}", started=STUCK - n, status="done")
+    keeps_saga(db, "old", started=STUCK - 2000)
+
+    # when she asks for the others, however few at a time
+    found, reads = [], []
+    for page in pages({"status": status, "limit": "1"}, ADA):
+        found.append(page)
+        reads.append(len(db.asked))
+
+    # then no answer takes more than a few reads, and the second has it
+    assert found[:2] == [[], ["old"]]
+    assert [saga for page in found for saga in page] == ["old"]
+    assert max(after - before for before, after in pairwise([0, *reads])) <= timeline.http.MOST_READS
+
+
+@pytest.mark.parametrize("status", [None, "open", "stuck", "done"])
+@pytest.mark.parametrize("claims", [OPERATOR, ADA], ids=["operator", "shopper"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_whatever_is_in_the_table_a_page_takes_a_few_reads_and_all_pages_tell_each_saga_once(claims, status, data):
+    kinds = st.tuples(
+        st.integers(0, 12), st.sampled_from(["done", "done", "open"]), st.sampled_from(["ada", "ada", "bob"])
+    )
+    kept = dict(enumerate(data.draw(st.lists(kinds, min_size=8, max_size=25) | st.just([]))))
+    since = data.draw(st.integers(0, 12) | st.none())
+    limit = data.draw(st.integers(1, 3))
+    query = {"limit": str(limit)} | ({"status": status} if status else {})
+    if since is not None:
+        query["from"] = datetime.fromtimestamp((STUCK - 6 + since) / 1000, UTC).isoformat()
+    with pytest.MonkeyPatch.context() as patch:
+        # given some sagas, of which a request reads few
+        db = MemoryDynamoDB()
+        db.most_at_once = data.draw(st.integers(1, 3))
+        patch.setattr(store, "dynamodb", db)
+        patch.setattr(clock, "now", lambda: NOW)
+        patch.setattr(timeline.http, "SIFTED", data.draw(st.integers(1, 3)))
+        patch.setattr(timeline.http, "MOST_READS", data.draw(st.integers(1, 2)))
+        for n, (at, ended, owner) in kept.items():
+            keeps_saga(db, f"o{n}", started=STUCK - 6 + at, status=ended, owner=owner)
+
+        # when all pages are asked for
+        told = []
+        for page in pages(query, claims):
+            assert len(page) <= limit
+            # an operator's list is of two partitions
+            assert len(db.asked) <= timeline.http.MOST_READS * (2 if claims is OPERATOR else 1)
+            db.asked.clear()
+            told += page
+
+    # then
+    wanted = {
+        f"o{n}": STUCK - 6 + at
+        for n, (at, ended, owner) in kept.items()
+        if (claims is OPERATOR or owner == "ada")
+        and (since is None or at >= since)
+        and (status is None or ended == ("done" if status == "done" else "open"))
+        and (status != "stuck" or at <= 6)
+    }
+    assert told == sorted(wanted, key=lambda saga: sagas.listing_of(wanted[saga], saga), reverse=True)
 
 
 def cursor(listing: str) -> str:
@@ -201,10 +335,13 @@ def cursor(listing: str) -> str:
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": cursor("no listing")}, "cursor"),
         ({"cursor": cursor("9" * 13 + "#" + "x" * 300)}, "cursor"),
+        ({"cursor": cursor("1" * 13 + "#" + "😀" * 260)}, "cursor"),
+        ({"cursor": cursor("\u0661" * 13 + "#x")}, "cursor"),
+        ({"cursor": cursor("1" * 13 + "#\ud800")}, "cursor"),
         ({"cursor": cursor(sagas.listing_of(STUCK - 1, "o1")), "from": "2030-03-17T17:46:40Z"}, "cursor"),
         ({"cursor": cursor(sagas.listing_of(NOW, "o1")), "status": "stuck"}, "cursor"),
     ],
-    ids=str,
+    ids=lambda it: str(it)[:60],
 )
 def test_a_wrong_query_is_refused_by_the_name_of_its_field(db, query, field):
     keeps_saga(db, "o1")

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from .keeper import kept, size
+from timeline.sagas import listing_of
+
+from .keeper import given_up, kept, size
 from .sam_template import STATE_MACHINES, attribute, definition, walk
 
 State = dict[str, Any]
@@ -66,9 +68,10 @@ def longest_way(machine: State) -> float:
 
 
 def test_however_long_it_tries_it_has_time_left_to_send_the_event_to_the_queue():
-    assert ("Try", "Give up", "Not kept") in set(paths(KEEPER))
-    assert longest(KEEPER["States"]["Give up"]) >= 2
-    assert longest_way(KEEPER) < KEEPER["TimeoutSeconds"] == 30
+    assert set(paths(KEEPER)) == {("Try", "Give up", "Not kept"), ("Try", "Give up", "Cut", "Not kept")}
+    for way_into_the_queue in ("Give up", "Cut"):
+        assert longest(KEEPER["States"][way_into_the_queue]) >= 6
+    assert longest_way(KEEPER) < KEEPER["TimeoutSeconds"] == 60
 
 
 def test_whatever_fails_ends_in_the_queue_with_the_reason():
@@ -76,15 +79,13 @@ def test_whatever_fails_ends_in_the_queue_with_the_reason():
     (caught,) = KEEPER["States"]["Try"]["Catch"]
     assert (caught["ErrorEquals"], caught["Next"]) == (["States.ALL"], "Give up")
     # nothing that could fail stands outside
-    assert {name for name, state in KEEPER["States"].items() if state["Type"] == "Task"} == {"Give up"}
+    assert {name for name, state in KEEPER["States"].items() if state["Type"] == "Task"} == {"Give up", "Cut"}
     # within, nothing is caught but a summary that is older than the one that is there
     within = [catcher for it in walk(BRANCH) for catcher in it.get("Catch", [])]
     assert within == [{"ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"], "Next": "Kept"}]
-
-    sent = KEEPER["States"]["Give up"]["Arguments"]
-    assert sent["QueueUrl"] == "${FailedEvents}"
-    assert sent["MessageBody"]["requestPayload"] == "{% $states.context.Execution.Input %}"
-    assert set(sent["MessageBody"]["responsePayload"]) == {"errorType", "errorMessage"}
+    # and what cannot be sent as it is, is sent cut
+    (refused,) = KEEPER["States"]["Give up"]["Catch"]
+    assert (refused["ErrorEquals"], refused["Next"]) == (["States.ALL"], "Cut")
 
 
 def test_an_event_costs_two_writes_at_most():
@@ -232,3 +233,116 @@ def test_any_other_event_is_kept_as_it_is_but_for_personal_data():
 def test_whose_a_saga_is_the_owners_sources_say_and_nobody_else(source, owners, owner):
     _, write = kept(event({"orderId": "o", "userId": "ada"}, source), OwnerSources=owners)
     assert {name: it for name, it in write["Item"].items() if name == "userId"} == owner
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "漢", "😀"])
+@pytest.mark.parametrize("length", [1, 250, 252, 253, 254, 256, 257, 299])
+def test_no_key_of_a_saga_is_longer_than_dynamodb_takes(character, length):
+    saga = character * length
+
+    _, write = kept(event({"orderId": saga}))
+
+    # partition keys take 2,048 bytes, sort keys 1,024 (DynamoDB Developer Guide, "Constraints")
+    partition = write["Item"]["sagaId"]["S"]
+    assert len(partition.encode()) <= 2048
+    if partition == f"saga#{saga}":
+        assert len(listing_of(0, saga).encode()) <= 1024, "its summary could never be written"
+    else:
+        assert partition == "unplaced#2026-11-20"
+    assert (partition == f"saga#{saga}") == (length <= (256 if character == "x" else 252))
+
+
+# What it leaves in the queue
+
+
+WHOM = {"firstName": "Ada", "email": "ada@example.com", "address": "12 St James's Square"}
+
+
+@pytest.mark.parametrize("time", ["2026-11-20T12:00:00Z", "not a time"])
+def test_what_is_not_to_be_kept_is_not_kept_in_the_failed_events_queue_either(time):
+    # given a checkout that says whom it is for, here and there
+    detail = {"checkoutId": "o", "shipping": WHOM, "lines": [{"n": 1, "shipping": WHOM}], "metadata": {}}
+    checked_out = {**event(detail), "time": time, "resources": ["r"]}
+
+    # when the state machine gives it up
+    sent = given_up(checked_out)
+
+    # then all of it is in the queue but that
+    record = sent["MessageBody"]
+    assert sent["QueueUrl"] == "queue"
+    assert record["requestPayload"] == {
+        **checked_out,
+        "detail": {"checkoutId": "o", "lines": [{"n": 1}], "metadata": {}},
+    }
+    assert record["requestContext"]["functionArn"] == "keeper-1"
+    assert record["responsePayload"] == {"errorType": "DynamoDB.Throttled", "errorMessage": "why"}
+    # and it makes the same row when it is sent again
+    if time != "not a time":
+        assert kept(record["requestPayload"]) == kept(checked_out)
+
+
+def test_the_time_of_an_event_is_no_field_of_its_detail():
+    sent = given_up(event({"orderId": "o", "time": "secret", "id": "secret"}), OmittedFields="time,id")
+    assert sent["MessageBody"]["requestPayload"] == event({"orderId": "o"})
+
+
+METADATA = {
+    "eventId": "e-7",
+    "occurredAt": 1_795_176_000_123,
+    "correlationId": "o",
+    "causationId": "e-6",
+    "traceparent": "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01",
+}
+
+TOO_LARGE = {
+    "by its length": {"text": "x" * 239_950},
+    "by its characters": {"text": "漢" * 79_000},
+}
+
+
+@pytest.mark.parametrize("more", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_an_event_too_large_for_the_queue_is_in_it_cut_to_what_its_place_needs(more):
+    # given
+    detail = {"orderId": "o", "userId": "ada", "shipping": WHOM, "metadata": METADATA}
+
+    # when
+    record = given_up(event({**detail, **more}))["MessageBody"]
+
+    # then it says so, and why it failed at all
+    assert size(record) < MOST_BYTES
+    assert record["responsePayload"]["errorType"] == "DynamoDB.Throttled"
+    assert record["responsePayload"]["errorMessage"].startswith("why (The event is cut here")
+    cut = record["requestPayload"]
+    assert cut["detail"].pop("cut").endswith("States.QueryEvaluationError")
+    assert cut == event({"orderId": "o", "userId": "ada", "metadata": METADATA})
+    # and sent again, it has its place
+    _, write = kept(cut)
+    place = f"{METADATA['occurredAt']}#e-7#eventflow.orders#OrderCreated"
+    assert (write["Item"]["sagaId"]["S"], write["Item"]["position"]["S"]) == ("saga#o", place)
+    assert write["Item"]["userId"] == {"S": "ada"}
+
+
+def test_what_sqs_refuses_is_cut_and_holds_no_character_that_it_refuses():
+    # given text that XML 1.0 cannot hold, here and there
+    worse = {**event({"orderId": "o\uffff", "text": "\uffff"}, source="eventflow.\ufffe"), "detail-type": "Order\uffff"}
+
+    # when SQS does not take it
+    record = given_up(worse, cause="\uffff", refused="Sqs.InvalidMessageContentsException")["MessageBody"]
+
+    # then
+    assert record["requestPayload"]["detail"]["orderId"] == "o?"
+    assert not {"\uffff", "\ufffe"} & set(json.dumps(record, ensure_ascii=False))
+    assert "Sqs.InvalidMessageContentsException" in record["responsePayload"]["errorMessage"]
+
+
+@pytest.mark.parametrize("refused", ["", "Sqs.SqsException"])
+@pytest.mark.parametrize("detail", [*LARGEST.values(), {}, {"metadata": "none"}, {"orderId": [1], "metadata": []}])
+def test_any_event_ends_in_the_queue_in_a_message_that_a_state_holds(detail, refused):
+    sent = given_up(event(detail), cause="\x01" * 32_768, refused=refused)
+    assert size(sent) <= MOST_BYTES
+    assert sent["MessageBody"]["requestPayload"]["id"] == "e-1"
+
+
+def test_an_error_that_gives_no_cause_ends_in_the_queue_too():
+    sent = given_up(event({"orderId": "o"}), cause=None)
+    assert sent["MessageBody"]["responsePayload"] == {"errorType": "DynamoDB.Throttled", "errorMessage": ""}

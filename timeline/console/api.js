@@ -5,14 +5,25 @@ import { idToken, refresh, SessionEnded } from "./session.js";
 /** There is no such saga, or it is someone else's. */
 export class NotFound extends Error {}
 
-const PAGE = "50";
+const PAGE = 50;
+const MOST_REQUESTS = 5;
 
 /**
- * A page of sagas, newest first.
+ * A page of sagas, newest first. The API looks at so many sagas a request, and may find few of them wanted, or none:
+ * it is asked to go on until the page is full or a few requests were made. The reader goes on from there.
  * @param {URLSearchParams} query status and cursor, where there are any
  * @returns {Promise<{items: object[], nextCursor?: string}>}
  */
-export const sagas = (query, signal) => get(`timelines?${new URLSearchParams([...query, ["limit", PAGE]])}`, signal);
+export async function sagas(query, signal) {
+  const items = [], asked = new URLSearchParams(query);
+  for (let left = MOST_REQUESTS; ; left--) {
+    asked.set("limit", PAGE - items.length);
+    const page = await get(`timelines?${asked}`, signal);
+    items.push(...page.items);
+    if (!page.nextCursor || items.length >= PAGE || left === 1) return { items, nextCursor: page.nextCursor };
+    asked.set("cursor", page.nextCursor);
+  }
+}
 
 /** One saga with its events, in order of time. Raises NotFound. */
 export async function saga(id, signal) {

@@ -15,6 +15,8 @@ const NONE = {
   done: "No saga has ended yet.",
 };
 
+const NONE_SO_FAR = "None among the newest. Older ones may be there: go on below.";
+
 /**
  * @param {URLSearchParams} query status; cursor, where it is not the newest page
  * @param {string} cameFrom the saga that the reader comes back from, if any
@@ -41,7 +43,7 @@ export function showList(root, query, cameFrom) {
     const first = loading.isConnected;
     loading.remove();
     inPlace(list, () => update(items));
-    say(empty, items.length ? "" : (NONE[status] ?? "Nothing has this status."));
+    say(empty, items.length ? "" : nextCursor ? NONE_SO_FAR : (NONE[status] ?? "Nothing has this status."));
     showPages(nextCursor);
     if (first && cameFrom) rows.get(cameFrom)?.link.focus();
     return EVERY_MS;
