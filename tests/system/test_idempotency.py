@@ -36,12 +36,26 @@ def ended_orders(shop, product):
     confirmed, declined = shop.place(product), shop.place(product, pays=False)
     short, regretted = shop.place(product, 9_999), shop.place(product)
     shop.until_heard(confirmed, "OrderConfirmed")
-    shop.until_heard(declined, "PaymentFailed", "OrderCancelled", "InventoryReserved", "InventoryReleased")
-    shop.until_heard(short, "InventoryFailed", "OrderCancelled", "PaymentSucceeded", "PaymentRefunded")
+    until_undone(shop, declined, "PaymentFailed", "OrderCancelled")
+    until_undone(shop, short, "InventoryFailed", "OrderCancelled")
     shop.until_heard(regretted, "OrderConfirmed")
     shop.cancel(regretted)
-    shop.until_heard(regretted, "PaymentRefunded", "InventoryReleased")
+    until_undone(shop, regretted, "OrderCancelled")
     return confirmed, declined, short, regretted
+
+
+def until_undone(shop, order, *heard):
+    """Until these were heard, and all that was done is taken back. (It may have been called off before it was done.)"""
+
+    def ends(table, **announced):
+        row = eventually(
+            lambda: shop.row(table, order), lambda row: row is not None and row["status"]["S"] in announced
+        )
+        return announced[row["status"]["S"]]
+
+    paid_back = ends("PaymentsTable", REFUNDED=("PaymentSucceeded", "PaymentRefunded"), CANCELLED=(), FAILED=())
+    put_back = ends("ReservationsTable", RELEASED=("InventoryReserved", "InventoryReleased"), CANCELLED=(), REFUSED=())
+    shop.until_heard(order, *heard, *paid_back, *put_back)
 
 
 def forget_what_was_handled(shop):
@@ -97,6 +111,24 @@ def test_fifty_orders_at_once_for_ten_pieces_reserve_exactly_ten(shop):
     ends = [shop.until(order, "CONFIRMED", "INVENTORY_FAILED") for order in orders]
     assert (ends.count("CONFIRMED"), ends.count("INVENTORY_FAILED")) == (10, 40)
     assert shop.stock_of(product) == 0
+
+
+def test_twenty_writes_of_one_basket_at_once_are_made_one_after_the_other(shop):
+    # given
+    product, someone = shop.stocked(1), shop.people.other_shopper
+
+    def put(quantity):
+        return shop.call("PUT", f"/basket/items/{product}", {"quantity": quantity}, by=someone)
+
+    # when
+    with ThreadPoolExecutor(20) as clients:
+        rounds = [[answer.status for answer in clients.map(put, range(1, 21))] for _ in range(3)]
+
+    # then: what is not made is 409, and may be tried again
+    for statuses in rounds:
+        assert set(statuses) <= {200, 409}
+        assert statuses.count(200) >= 18
+    assert shop.call("DELETE", "/basket", by=someone).status == 200
 
 
 def test_the_same_request_twice_at_once_is_one_order(shop):

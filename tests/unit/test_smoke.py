@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import itertools
 import json
 import re
 import sys
@@ -33,6 +34,7 @@ from ops.smoke.poison import Due, Listener, due, malformed
 from ops.smoke.report import Outcome, Report, Result, write_junit
 from ops.smoke.waiting import Patience, Skip, Wrong, until
 from ops.stack import Stack, reachable
+from payment.gateway import declines
 
 from .lambda_context import LambdaContext
 from .sam_template import FUNCTIONS, TEMPLATE, TIMELINE, kept_events, resources, triggers
@@ -560,6 +562,9 @@ class Shop:
         self.put: list[dict[str, str]] = []
         self.stock = 14
         self.category = [{"productId": MARK}]
+        self.statuses: dict[str, str] = {}
+        self.checked_out = ""
+        """The id that the next checkout's order will have."""
         self.keys: dict[str, tuple[object, str]] = {"key-1": ({"productId": MARK, "quantity": 1}, "o-1")}
         self.compares_bodies = True
         self.owner_only = True
@@ -583,6 +588,15 @@ class Shop:
                 return {"orderId": order}
             case "GET", "/orders/o-1" if not self.owner_only or api.token == "shopper":
                 return {"orderId": "o-1"}
+            case "PUT", "/basket/items/smoke-0a1b2c3d":
+                return {}
+            case "POST", "/basket/checkout":
+                declined = declines(self.checked_out, 10)
+                self.stock -= 0 if declined else 3
+                self.statuses = {self.checked_out: "PAYMENT_FAILED" if declined else "CONFIRMED"}
+                return {"orderId": self.checked_out}
+            case "GET", _ if (order := path.removeprefix("/orders/")) in self.statuses:
+                return {"orderId": order, "status": self.statuses[order]}
             case "GET", "/inventory/smoke-0a1b2c3d" if api.token == "operator":
                 return {"availableQty": self.stock}
             case "GET", "/partner-orders/smoke-0a1b2c3d-partner" if self.partners_orders and self.put:
@@ -647,6 +661,23 @@ def shopping(the_shop, monkeypatch):
 )
 def test_a_shop_that_is_right_passes_each_step(shopping, step):
     getattr(shopping, step)()
+
+
+@pytest.mark.parametrize("declined", [False, True])
+def test_a_basket_is_an_order_whose_end_the_gateway_decides_by_an_id_that_nobody_chose(shopping, the_shop, declined):
+    # given
+    shopping.at.shop.parameters["PaymentFailureRate"] = "10"
+    ids = (f"order-{n}" for n in itertools.count())
+    the_shop.checked_out = next(order for order in ids if declines(order, 10) == declined)
+
+    # when
+    shopping.check_out()
+
+    # then it is expected on its timeline as it ended, with the stock that it left
+    placed = shopping.placed[-1]
+    assert placed.outcome == ("OrderCancelled" if declined else "OrderConfirmed")
+    assert ("PaymentFailed" in placed.events) == declined
+    assert shopping.stock == the_shop.stock == (14 if declined else 11)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class Shipping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class BasketCheckedOut(Fact, frozen=True, kw_only=True):
-    """A shopper wants what was in the basket, at the prices that it showed."""
+    """A shopper wants what was in the basket, at the prices of this moment."""
 
     SOURCE: ClassVar[str] = "eventflow.basket"
 
