@@ -83,10 +83,10 @@ class FailedEvent:
 
 
 def _text(value: Any, *path: str) -> str:
-    """What stands there, if it is text: an event that failed may have any shape."""
+    """What stands there, if it is text or a whole number: an event that failed may have any shape."""
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""
+    return str(value) if type(value) in (str, int) else ""
 
 
 # Which queues
