@@ -115,6 +115,10 @@ class MemoryDynamoDB:
                 fulfilled = True
             case "revision = :seen":
                 fulfilled = there is not None and there["revision"] == request["ExpressionAttributeValues"][":seen"]
+            case "attribute_not_exists(orderId) OR occurredAt <= :occurredAt":
+                said = request["ExpressionAttributeValues"]
+                assert (key_name, said.keys()) == ("orderId", {":occurredAt"})
+                fulfilled = there is None or int(there["occurredAt"]["N"]) <= int(said[":occurredAt"]["N"])
             case condition:
                 assert condition == f"attribute_not_exists({key_name})"
                 fulfilled = there is None
