@@ -358,7 +358,7 @@ AROUND_AN_ORDER_ID = st.fixed_dictionaries(
     known=AROUND_AN_ORDER_ID,
     unknown=st.dictionaries(ANY_TEXT, ANY_JSON, max_size=4),
 )
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_a_failure_calls_its_order_off_whatever_else_is_in_it(source, detail_type, order_id, known, unknown):
     # given
     named = str(order_id)
