@@ -27,7 +27,10 @@ ENVIRONMENT = (
         "COMPENSATIONS": "",
         "STUCK_AFTER_SECONDS": "900",
     }
-    | {f"{name}_TABLE": "table" for name in ("ORDERS", "PRICES", "PAYMENTS", "INVENTORY", "RESERVATIONS", "TIMELINE")}
+    | {
+        f"{name}_TABLE": "table"
+        for name in ("ORDERS", "PRICES", "PAYMENTS", "INVENTORY", "RESERVATIONS", "NOTIFICATIONS", "TIMELINE")
+    }
     | {"SIMULATED_GATEWAY_TABLE": "table"}
 )
 MODULES = ("relay.stream", "orders.http", "orders.consumer", "orders.checkouts", "payment.consumer")

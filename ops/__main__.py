@@ -176,10 +176,18 @@ def _failed(arguments: argparse.Namespace) -> None:
 def _look(arguments: argparse.Namespace, stacks: list[Stack], sqs: SQSClient) -> list[failed.FailedEvent]:
     queues, aside = failed.failed_queues(stacks, sqs, arguments.service), Console(stderr=True, highlight=False)
     hidden = failed.held_by_others(queues, sqs)
-    with aside.status("Looking into the queues"):
-        found = failed.look(queues, sqs, arguments.order)
+    with aside.status("Looking into the queues") as status:
+        sight = failed.Sight(status.update)
+        found = failed.look(queues, sqs, arguments.order, sight)
     if hidden := hidden or (0 if found else failed.held_by_others(queues, sqs)):
-        aside.print(f"About {hidden} more are in someone else's hands: look again in two minutes.")
+        aside.print(
+            f"About {hidden} more are in someone else's hands: look again in two minutes (later, if the queue is long)."
+        )
+    for queue, missed in sight.missed.items():
+        aside.print(
+            f"This may not be all of {queue.service}: SQS handed out no more, or the same ones again, before all were "
+            f"seen; about {missed} are missing. Redrive these, and look again."
+        )
     return found
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,8 +31,19 @@ if TYPE_CHECKING:
 Event = Mapping[str, Any]
 
 HOLD_SECONDS = 120
-"""For how long nobody else is handed a message that we hold: longer than any consumer takes. We give it back before;
-only who is killed leaves it hidden for so long."""
+"""For how long at least nobody is handed a message that we hold: longer than any consumer takes. We give it back
+before; only a command that is killed leaves it hidden for so long."""
+
+LONGEST_HOLD_SECONDS = 12 * 60 * 60
+IN_FLIGHT = 120_000
+"""As long as SQS hides a message, and about as many of a queue as it hides at once; then it hands out no more (SQS
+Developer Guide, "Standard queue quotas")."""
+
+PER_MESSAGE_SECONDS = 0.05
+"""What a look takes for each message, before its own pace is known: half a second for ten."""
+
+GIVERS_BACK = 8
+"""So many calls at once give messages back, of which each takes ten."""
 
 PERSONAL = "shipping"
 """The field of an event's detail that says who a shopper is and where."""
@@ -83,10 +96,10 @@ class FailedEvent:
 
 
 def _text(value: Any, *path: str) -> str:
-    """What stands there, if it is text: an event that failed may have any shape."""
+    """What stands there, if it is text or a whole number: an event that failed may have any shape."""
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""
+    return str(value) if type(value) in (str, int) else ""
 
 
 # Which queues
@@ -182,53 +195,98 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 class Hand:
-    """Messages taken out of a queue's sight: until they are removed, or given back when the `with` block ends."""
+    """Messages taken out of a queue's sight: until they are removed, or given back when the `with` block ends.
+
+    They stay hidden until all that the queue holds can have been taken, at the pace of the hand so far. Otherwise the
+    first of many would come back while the last are not yet seen, and again and again.
+    """
 
     def __init__(self, queue: FailedQueue, sqs: SQSClient) -> None:
         self.queue = queue
+        self.about = messages_in(queue, sqs)
+        """How many messages the queue held when this began; SQS counts roughly."""
         self._sqs = sqs
         self._receipts: dict[str, str] = {}
+        self._seen: set[str] = set()
+        self._began = monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         held = list(self._receipts.values())
-        for start in range(0, len(held), 10):
-            entries = [
-                {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
-                for number, receipt in enumerate(held[start : start + 10])
-            ]
-            with suppress(ClientError):  # then they come back by themselves
-                self._sqs.change_message_visibility_batch(QueueUrl=self.queue.url, Entries=entries)  # type: ignore[arg-type]
+        tens = [held[start : start + 10] for start in range(0, len(held), 10)]
+        with ThreadPoolExecutor(GIVERS_BACK) as pool:
+            list(pool.map(self._give_back, tens))
 
-    def take(self, most: int = 10) -> list[FailedEvent]:
-        """Up to so many, which somebody took before as well if that was HOLD_SECONDS ago. None: the queue is empty.
+    def _give_back(self, receipts: list[str]) -> None:
+        entries = [
+            {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
+            for number, receipt in enumerate(receipts)
+        ]
+        with suppress(ClientError):  # then they come back by themselves
+            self._sqs.change_message_visibility_batch(QueueUrl=self.queue.url, Entries=entries)  # type: ignore[arg-type]
 
-        It waits a second for them, for only then does SQS ask all of its servers.
+    def take(self, most: int = 10, work_seconds: int = HOLD_SECONDS) -> list[FailedEvent]:
+        """Up to so many, to be worked on for so long in all. None: the queue is empty, or SQS hides no more of it.
+
+        It waits a second for them, for only then does SQS ask all of its servers. In spite of all, a message may come
+        that this hand has taken before.
         """
         answer = self._sqs.receive_message(
             QueueUrl=self.queue.url,
             MaxNumberOfMessages=most,
-            VisibilityTimeout=HOLD_SECONDS,
+            VisibilityTimeout=min(work_seconds + self._seconds_left(), LONGEST_HOLD_SECONDS),
             WaitTimeSeconds=1,
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=["All"],
         )
         messages = answer.get("Messages", [])
         self._receipts |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
+        self._seen |= {message["MessageId"] for message in messages}
         return [read(message, self.queue) for message in messages]
+
+    def _seconds_left(self) -> int:
+        """Until the rest has been taken, at the pace so far."""
+        seen = len(self._seen)
+        pace = max(PER_MESSAGE_SECONDS, (monotonic() - self._began) / seen if seen else 0)
+        return math.ceil(max(self.about - seen, 0) * pace)
 
     def remove(self, message_id: str) -> None:
         self._sqs.delete_message(QueueUrl=self.queue.url, ReceiptHandle=self._receipts[message_id])
         del self._receipts[message_id]
 
 
-def look(queues: Sequence[FailedQueue], sqs: SQSClient, order: str = "") -> list[FailedEvent]:
-    """All that the queues hold, or what is about one order, oldest first."""
+@dataclass
+class Sight:
+    """How far a look has come, by queue. `tell` is told of it in words, by several threads."""
+
+    tell: Callable[[str], object] = lambda text: None
+    seen: Counter[FailedQueue] = field(default_factory=Counter)
+    about: Counter[FailedQueue] = field(default_factory=Counter)
+    missed: Counter[FailedQueue] = field(default_factory=Counter)
+    """The queues of which it may not have seen all, and about how many messages it did not see."""
+
+    def show(self) -> None:
+        seen = self.seen.total()
+        self.tell(f"Looking into the queues: {seen:,} of about {max(seen, self.about.total()):,} messages")
+
+
+def look(
+    queues: Sequence[FailedQueue], sqs: SQSClient, order: str = "", sight: Sight | None = None
+) -> list[FailedEvent]:
+    """All that the queues hold, or what is about one order, oldest first. What was not seen is in `sight.missed`."""
+    watched = sight or Sight()
     with ThreadPoolExecutor(len(queues)) as pool:
-        found = [failed for each in pool.map(lambda queue: _look(queue, sqs), queues) for failed in each]
+        found = [failed for each in pool.map(lambda queue: _look(queue, sqs, watched), queues) for failed in each]
     return sorted((it for it in found if order in ("", it.order)), key=lambda it: (it.failed_at, it.message_id))
+
+
+def messages_in(queue: FailedQueue, sqs: SQSClient) -> int:
+    """About how many, those included that somebody holds."""
+    names: list[QueueAttributeNameType] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)
+    return sum(int(answer["Attributes"].get(name, "0")) for name in names)
 
 
 def held_by_others(queues: Iterable[FailedQueue], sqs: SQSClient) -> int:
@@ -238,11 +296,20 @@ def held_by_others(queues: Iterable[FailedQueue], sqs: SQSClient) -> int:
     return sum(int(answer["Attributes"][name]) for answer in found)
 
 
-def _look(queue: FailedQueue, sqs: SQSClient) -> list[FailedEvent]:
+def _look(queue: FailedQueue, sqs: SQSClient, sight: Sight) -> list[FailedEvent]:
     found: dict[str, FailedEvent] = {}
     with Hand(queue, sqs) as hand:
+        sight.about[queue] = hand.about
         while taken := hand.take():
             found |= {failed.message_id: failed for failed in taken}
+            if len(found) == sight.seen[queue]:  # nothing new: they come back before all are seen
+                break
+            sight.seen[queue] = len(found)
+            sight.show()
+        if taken or len(found) >= IN_FLIGHT:
+            sight.missed[queue] = max(0, messages_in(queue, sqs) - len(found))
+        if len(found) > IN_FLIGHT / 100:
+            sight.tell(f"Giving back {len(found):,} messages of {queue.service}")
     return list(found.values())
 
 

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.text import Text
 
-from ops.failed import FailedEvent, Hand, called, heading, in_a_line, physical_name, without_personal_data
+from ops.failed import HOLD_SECONDS, FailedEvent, Hand, called, heading, in_a_line, physical_name, without_personal_data
 from ops.stack import Stack
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 LONGEST_CALL_SECONDS = 100
 """For how long a consumer is waited for. Less than ops.failed.HOLD_SECONDS: nobody is handed the message meanwhile."""
+
+MANY = 10
+"""As many messages as SQS hands out at once."""
 
 LIVE = "live"
 """The alias that traffic goes to, by the template's AutoPublishAlias."""
@@ -169,12 +172,14 @@ def redrive(
 ) -> bool:
     """Send what is planned, queue by queue, and tell of each how it went. Returns whether nothing is left behind."""
     outcomes: Counter[Outcome] = Counter()
-    for queue in dict.fromkeys(failed.queue for failed in planned):
-        due = {failed.message_id: failed for failed in planned if failed.queue == queue}
-        with Hand(queue, sqs) as hand:
-            for failed, outcome, why in _redriven(hand, due, consumers):
-                outcomes[outcome] += 1
-                _tell(failed, outcome, why, names, console)
+    with console.status(f"Sending again: 0 of {len(planned):,}") as status:
+        for queue in dict.fromkeys(failed.queue for failed in planned):
+            due = {failed.message_id: failed for failed in planned if failed.queue == queue}
+            with Hand(queue, sqs) as hand:
+                for failed, outcome, why in _redriven(hand, due, consumers):
+                    outcomes[outcome] += 1
+                    _tell(failed, outcome, why, names, console)
+                    status.update(f"Sending again: {outcomes.total():,} of {len(planned):,}")
     console.print(", ".join(f"{number} {outcome}" for outcome, number in outcomes.items()) + ".")
     return all(outcome.is_well for outcome in outcomes)
 
@@ -182,18 +187,26 @@ def redrive(
 def _redriven(
     hand: Hand, due: dict[str, FailedEvent], consumers: Consumers
 ) -> Iterator[tuple[FailedEvent, Outcome, str]]:
-    echoes = 0
-    while (due or echoes) and (taken := hand.take(1)):
-        (failed,) = taken
-        if failed.attempt in consumers.gave_up:
-            # the state machine has itself put into the queue what it was just sent, and that is still there
-            hand.remove(failed.message_id)
-            echoes -= 1
-        elif due.pop(failed.message_id, None):
-            before = len(consumers.gave_up)
-            outcome, why = _sent(failed, hand, consumers)
-            echoes += len(consumers.gave_up) - before
-            yield failed, outcome, why
+    echoes, most = 0, 1
+    in_vain: set[str] = set()  # what was taken since the last that was due
+    while due or echoes:
+        taken = hand.take(most, work_seconds=HOLD_SECONDS * most)
+        if in_vain.issuperset(failed.message_id for failed in taken):  # there is nothing more, or nothing new
+            break
+        most = MANY  # the next that is due may lie behind thousands that are not
+        for failed in taken:
+            in_vain.add(failed.message_id)
+            if failed.attempt in consumers.gave_up:
+                # the state machine has itself put into the queue what it was just sent, and that is still there
+                hand.remove(failed.message_id)
+                echoes -= 1
+            elif due.pop(failed.message_id, None):
+                in_vain.clear()
+                most = 1
+                before = len(consumers.gave_up)
+                outcome, why = _sent(failed, hand, consumers)
+                echoes += len(consumers.gave_up) - before
+                yield failed, outcome, why
     for failed in due.values():
         yield failed, Outcome.ELSEWHERE, "someone else has it at this moment, or has dealt with it"
 

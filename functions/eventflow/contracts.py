@@ -44,6 +44,15 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
         return source == cls.SOURCE and detail_type == cls.detail_type()
 
     @classmethod
+    def what_is_read(cls, detail: dict[str, Any], delivered: Metadata) -> dict[str, Any]:
+        """The part of `detail` that has to keep the contract: all of it.
+
+        A fact that must be heard whatever else is in its event leaves out what it cannot use. `delivered` is the
+        identity and the time that EventBridge gave the event.
+        """
+        return detail
+
+    @classmethod
     def read(cls, detail: Any, version: str) -> Self:
         """The fact that `detail` states in `version` ("1.0"): older majors upcast, unknown fields ignored.
 
@@ -116,6 +125,7 @@ class Received(msgspec.Struct, Generic[F_co], frozen=True, kw_only=True):
     source: str
     detail_type: str
     version: str
+    """Of the shape that it was read as."""
     event_id: str
     """Names the fact, not the delivery: published twice, it is the same."""
     occurred_at: int
@@ -138,13 +148,15 @@ def read_event(event: Any, *facts: type[F_co]) -> Received[F_co]:
         raise MalformedEvent(
             f"{delivery.detail_type} of {delivery.source} is not taken here, only {taken} - at `$.detail-type`"
         )
+    put_at = delivery.time or datetime.now(UTC)
+    delivered = Metadata(event_id=delivery.id, occurred_at=int(put_at.timestamp() * 1000))
+    detail = known[0].what_is_read(delivery.detail, delivered)
     try:
-        header = msgspec.convert(delivery.detail, _Header)
-        fact = known[0].read(delivery.detail, header.version)
+        header = msgspec.convert(detail, _Header)
+        fact = known[0].read(detail, header.version)
     except MalformedEvent as error:
         raise MalformedEvent(f"{delivery.detail_type}: {_in_detail(str(error))}") from None
-    put_at = delivery.time or datetime.now(UTC)
-    metadata = header.metadata or Metadata(event_id=delivery.id, occurred_at=int(put_at.timestamp() * 1000))
+    metadata = header.metadata or delivered
     return Received(
         fact=fact,
         source=delivery.source,

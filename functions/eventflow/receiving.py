@@ -33,4 +33,4 @@ def _order_of(event: Any) -> str | None:
     """The order that a malformed event names, if it does: so that its log is found."""
     detail = event.get("detail") if isinstance(event, dict) else None
     order_id = detail.get("orderId") if isinstance(detail, dict) else None
-    return order_id if isinstance(order_id, str) else None
+    return str(order_id) if type(order_id) in (str, int) else None

@@ -23,26 +23,22 @@ from eventflow.store import dynamodb
 def subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:
     """Make a function that takes a `Received` of one of `facts` the Lambda handler of an EventBridge rule.
 
-    It runs once per event of a service: the idempotency key is the producer's eventId, or EventBridge's id where the
-    producer gave none; with source and type, lest a producer who copied another's metadata go unheard. Raising brings
-    the event again (twice, by Lambda), then puts it into the service's failed-events queue. An event that breaks its
-    contract raises before anything is written.
+    It runs once per event of a service: the idempotency key is the event's identity as it was read, which is the
+    producer's eventId, or EventBridge's id where the producer gave none; with source and type, so that a producer who
+    copied another's metadata is heard. Raising brings the event again (twice, by Lambda), then puts it into the
+    service's failed-events queue. An event that breaks its contract raises before anything is written.
     """
 
     def decorate(consume: Consume) -> telemetry.Handler:
-        config = IdempotencyConfig(
-            event_key_jmespath='[source, "detail-type", detail.metadata.eventId || id]',
-            raise_on_no_idempotency_key=True,
-            expires_after_seconds=REMEMBERED_SECONDS,
-        )
+        config = IdempotencyConfig(expires_after_seconds=REMEMBERED_SECONDS)
 
         @idempotent_function(  # type: ignore[untyped-decorator]
-            data_keyword_argument="event",
+            data_keyword_argument="identity",  # not the event: Powertools copies it, and fails on one that is deep
             persistence_store=DynamoDBPersistenceLayer(os.environ["IDEMPOTENCY_TABLE"], boto3_client=dynamodb),
             config=config,
             key_prefix=consume.__module__.partition(".")[0],
         )
-        def once(*, event: dict[str, Any], received: Received[Fact]) -> None:
+        def once(*, identity: list[str], received: Received[Fact]) -> None:
             consume(received)
 
         @telemetry.instrumented
@@ -50,7 +46,7 @@ def subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:
         def handler(event: Any, context: Any) -> None:
             received = receive(event, *facts)
             config.register_lambda_context(context)
-            once(event=event, received=received)
+            once(identity=[received.source, received.detail_type, received.event_id], received=received)
 
         return handler
 

@@ -6,21 +6,33 @@ import os
 
 import boto3
 
-from eventflow import telemetry
+from eventflow import clock, telemetry
 from eventflow.contracts import Received
 from eventflow.events import OrderCancelled, OrderConfirmed, OrderCreated, PaymentRefunded
 from eventflow.subscriber import subscriber
+from notification.memory import Memory
 from notification.messages import Told, message_about
 
 TOPIC_ARN = os.environ["TOPIC_ARN"]
 """Empty where no address is set: then the log line is all."""
+
+MEMORY = Memory(os.environ["NOTIFICATIONS_TABLE"])
 
 sns = boto3.client("sns") if TOPIC_ARN else None
 
 
 @subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded)
 def handler(received: Received[Told]) -> None:
-    message = message_about(received.fact)
+    message = message_about(received.fact, received.occurred_at)
+    newer = MEMORY.newer(received.fact.order_id, received.occurred_at)
+    if newer is not None:
+        telemetry.logger.info(
+            "older than what was told",
+            userId=received.fact.user_id,
+            occurredAt=clock.iso(received.occurred_at),
+            toldUpTo=clock.iso(newer),
+        )
+        return
     telemetry.logger.info("told the shopper", userId=received.fact.user_id, subject=message.subject)
     if sns:
         sns.publish(TopicArn=TOPIC_ARN, Subject=message.subject, Message=message.body)

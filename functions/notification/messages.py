@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from eventflow.events import OrderCancelled, OrderConfirmed, OrderCreated, PaymentRefunded
 
@@ -16,15 +17,22 @@ class Message:
     body: str
 
 
-def message_about(fact: Told) -> Message:
+def message_about(fact: Told, occurred_at: int) -> Message:
+    """`occurred_at` is in milliseconds since 1970."""
+    subject, body = _told(fact)
+    when = datetime.fromtimestamp(occurred_at // 1000, UTC)
+    return Message(subject, f"{body} That was on {when.day} {when:%B %Y at %H:%M:%S} UTC.")
+
+
+def _told(fact: Told) -> tuple[str, str]:
     order = f"order {fact.order_id}"
     match fact:
         case OrderCreated():
             pieces = sum(line.quantity for line in fact.items)
-            return Message("We have your order", f"Thank you! Your {order} of {pieces} piece(s) is being processed.")
+            return "We have your order", f"Thank you! Your {order} of {pieces} piece(s) is being processed."
         case OrderConfirmed():
-            return Message("Your order is confirmed", f"Your {order} is paid and set aside for you.")
+            return "Your order is confirmed", f"Your {order} is paid and set aside for you."
         case OrderCancelled():
-            return Message("Your order was cancelled", f"Your {order} was cancelled: {fact.reason}.")
+            return "Your order was cancelled", f"Your {order} was cancelled: {fact.reason}."
         case PaymentRefunded():
-            return Message("Your money is on its way back", f"The payment for your {order} was refunded.")
+            return "Your money is on its way back", f"The payment for your {order} was refunded."

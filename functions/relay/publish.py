@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from eventflow import clock
 from eventflow.attributes import from_attributes
 from eventflow.outbox import Announcement
+from eventflow.trace import fit_to_keep
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef as Entry
@@ -35,7 +36,10 @@ def _announcement(image: Mapping[str, Any] | None) -> Announcement | None:
 
 
 def entry(announcement: Announcement, bus: str) -> Entry:
-    """As an entry for PutEvents: at the time it occurred, in the trace that it occurred in."""
+    """As an entry for PutEvents: at the time it occurred, in the trace that it occurred in.
+
+    Rows from before keep whatever a client called its trace: one that EventBridge refuses would block the shard.
+    """
     put: Entry = {
         "EventBusName": bus,
         "Source": announcement.source,
@@ -43,8 +47,8 @@ def entry(announcement: Announcement, bus: str) -> Entry:
         "Time": clock.iso(announcement.occurred_at),
         "Detail": announcement.detail,
     }
-    if announcement.trace:
-        put["TraceHeader"] = announcement.trace
+    if trace := fit_to_keep(announcement.trace or ""):
+        put["TraceHeader"] = trace
     return put
 
 

@@ -20,7 +20,8 @@ from ops.smoke.waiting import Wrong, until
 Json = Mapping[str, Any]
 
 UNKNOWN_VERSION = "0.0"
-"""Every consumer refuses an event of a major version that it does not know, before it does anything."""
+"""Every consumer refuses an event of a major version that it does not know, before it does anything. Only a veto is
+heard in any version, and fails because there is no such order."""
 
 LONGER_THAN_A_KEY = "x" * 1_100
 """Part of the eventId, which the timeline makes part of a sort key. DynamoDB takes 1024 bytes there."""

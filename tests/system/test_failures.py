@@ -38,7 +38,7 @@ def test_a_malformed_event_is_retried_and_ends_in_each_consumers_queue_with_the_
 def test_an_event_of_an_unknown_major_version_ends_in_the_queue_by_name(shop):
     order_id = str(uuid.uuid4())
 
-    shop.put_event("eventflow.payment", "PaymentFailed", {"orderId": order_id, "version": "3.0"})
+    shop.put_event("eventflow.payment", "PaymentSucceeded", {"orderId": order_id, "version": "3.0"})
 
     (record,) = eventually(lambda: kept(shop, "OrdersFailedEvents", order_id), len)
     assert "'3.0'" in record["responsePayload"]["errorMessage"]

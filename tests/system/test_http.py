@@ -8,7 +8,8 @@ import pytest
 def test_without_a_valid_token_nobody_gets_in(shop):
     assert shop.call("GET", "/orders", token="").status == 401
     assert shop.call("POST", "/orders", {"productId": "mug", "quantity": 1}, token="forged.token.here").status == 401
-    assert shop.call("PUT", "/inventory/mug", {"availableQty": 1}, token="").status == 401
+    delivery = {"by": 1, "reason": "delivery"}
+    assert shop.call("POST", "/inventory/mug/adjustments", delivery, token="", key="k").status == 401
 
 
 def test_anothers_order_does_not_exist_but_for_an_operator(shop):
@@ -51,11 +52,20 @@ def test_a_wrong_body_is_refused_by_the_name_of_its_field(shop, body, field):
     assert [error["field"] for error in answer.body["errors"]] == [field]
 
 
-def test_only_an_operator_sets_and_sees_stock(shop):
-    assert shop.call("PUT", "/inventory/mug", {"availableQty": 1}).status == 403
-    assert shop.call("GET", "/inventory/mug").status == 403
-    answer = shop.call("PUT", "/inventory/mug", {"availableQty": -1}, by=shop.people.operator)
-    assert (answer.status, answer.body["errors"][0]["field"]) == (400, "availableQty")
+def test_only_an_operator_moves_and_sees_stock_and_each_move_counts_once(shop):
+    path, delivery, operator = f"/inventory/{uuid.uuid4()}", {"by": 3, "reason": "delivery"}, shop.people.operator
+    assert shop.call("POST", f"{path}/adjustments", delivery, key="k").status == 403
+    assert shop.call("GET", path).status == 403
+
+    answers = [shop.call("POST", f"{path}/adjustments", delivery, by=operator, key=path) for _ in range(2)]
+    assert [(answer.status, answer.body["availableQty"]) for answer in answers] == [(200, 3)] * 2
+    assert shop.call("GET", path, by=operator).body == answers[0].body
+
+    loss = shop.call("POST", f"{path}/adjustments", {"by": -4, "reason": "loss"}, by=operator, key=f"{path} lost")
+    other = shop.call("POST", f"{path}/adjustments", {**delivery, "by": 4}, by=operator, key=path)
+    keyless = shop.call("POST", f"{path}/adjustments", delivery, by=operator)
+    assert (loss.status, other.status, keyless.status) == (409, 422, 428)
+    assert shop.call("PUT", path, {"availableQty": 1}, by=operator).status in (403, 404, 405), "stock is not set"
 
 
 def test_an_order_is_placed_for_the_caller_unless_an_operator_says_otherwise(shop):

@@ -66,6 +66,12 @@ def forget_what_was_handled(shop):
             dynamodb.delete_item(TableName=table, Key={"id": item["id"]})
 
 
+def not_told(shop, order):
+    """What notification found to be older than what it had told."""
+    lines = shop.log("NotificationFunction", order)
+    return [line["detailType"] for line in lines if line["message"] == "older than what was told"]
+
+
 def test_every_event_delivered_again_changes_nothing_with_the_records_and_without(shop):
     # given
     product = shop.stocked(20)
@@ -89,6 +95,9 @@ def test_every_event_delivered_again_changes_nothing_with_the_records_and_withou
     # then
     assert [shop.rows(order) for order in orders] == rows
     assert shop.stock_of(product) == stock
+    # and a shopper who was told of the order's end is not told again that it was placed
+    for order in orders:
+        eventually(lambda order=order: not_told(shop, order), lambda types: "OrderCreated" in types)
     # and no event led to another: each was heard once from its producer and twice from this test
     for order in orders:
         heard = shop.ear.types_about(order)

@@ -13,6 +13,8 @@ ORDERS_PRICE = {"TableName": "OrdersPricesTable", "Key": PRICE}
 BASKET = {"TableName": "BasketsTable", "Key": {"userId": {"S": "none"}}}
 PRODUCT = {"TableName": "ProductsTable", "Key": PRICE}
 PARTNER_ORDER = {"TableName": "PartnerOrdersTable", "Key": {"orderId": {"S": "none"}}}
+TOLD = {"TableName": "NotificationsTable", "Item": {"orderId": {"S": "none"}}}
+LAST_TOLD = {"TableName": "NotificationsTable", "Key": {"orderId": {"S": "none"}}}
 RESERVATION = {"TableName": "ReservationsTable", "Key": {"orderId": {"S": "none"}}}
 
 
@@ -39,9 +41,10 @@ def attempt(shop, function, operation, request):
         ("BasketPricesFunction", "get_item", BASKET_PRICE),
         ("OrdersCheckoutsFunction", "get_item", ORDER),
         ("IntakeApiFunction", "get_item", PARTNER_ORDER),
+        ("NotificationFunction", "put_item", TOLD),
     ],
 )
-def test_a_function_reads_its_own_table(shop, function, operation, request_):
+def test_a_function_reads_or_writes_its_own_table(shop, function, operation, request_):
     assert attempt(shop, function, operation, request_) == "allowed"
 
 
@@ -50,6 +53,8 @@ def test_a_function_reads_its_own_table(shop, function, operation, request_):
     [
         ("NotificationFunction", "get_item", ORDER),
         ("NotificationFunction", "get_item", PAYMENT),
+        ("NotificationFunction", "get_item", LAST_TOLD),
+        ("OrdersSagaFunction", "put_item", TOLD),
         ("PaymentFunction", "get_item", STOCK),
         ("PaymentFunction", "get_item", RESERVATION),
         ("PaymentFunction", "get_item", ORDER),

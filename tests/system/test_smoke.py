@@ -165,7 +165,9 @@ def test_a_stack_that_is_right_passes_and_only_its_orders_stay(smoked):
     assert (suite.attrib["failures"], suite.attrib["skipped"]) == ("0", "0")
     assert int(suite.attrib["tests"]) == len(suite) == said.text.count("✓") > 20
     # and it has shopped, and nothing of it is left but the orders
-    assert smoked.orders(said.run) == ["CANCELLED", "CONFIRMED", "CONFIRMED", "INVENTORY_FAILED"]
+    ends = smoked.orders(said.run)
+    ends.remove("PAYMENT_FAILED" if "PAYMENT_FAILED" in ends else "CONFIRMED")  # the basket's: nobody chose its id
+    assert ends == ["CANCELLED", "CONFIRMED", "INVENTORY_FAILED"]
     assert f"Orders of run {said.run} that stay, with their events: 4." in said.text
     assert smoked.users(said.run) == []
     assert said.run not in smoked.products()

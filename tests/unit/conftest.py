@@ -33,6 +33,7 @@ os.environ |= {
     "INVENTORY_TABLE": "InventoryTable",
     "RESERVATIONS_TABLE": "ReservationsTable",
     "PARTNER_ORDERS_TABLE": "PartnerOrdersTable",
+    "NOTIFICATIONS_TABLE": "NotificationsTable",
     "TOPIC_ARN": "",
     "TIMELINE_TABLE": "TimelineTable",
     "OUTCOMES": "OrderConfirmed,OrderCancelled,PartnerOrderReceived",
@@ -70,12 +71,14 @@ def db(monkeypatch: pytest.MonkeyPatch) -> MemoryDynamoDB:
     import basket.http
     from eventflow import price_list, store
     from inventory import warehouse
+    from notification import memory
 
     from .memory_dynamodb import MemoryDynamoDB
 
     db = MemoryDynamoDB()
     monkeypatch.setattr(store, "dynamodb", db)
     monkeypatch.setattr(warehouse, "dynamodb", db)
+    monkeypatch.setattr(memory, "dynamodb", db)
     monkeypatch.setattr(basket.http, "PRICES", store.Table("BasketPricesTable", "productId", price_list.Price))
     return db
 

@@ -166,6 +166,8 @@ class MemoryDynamoDB:
                 fulfilled = there is not None and int(there["availableQty"]["N"]) >= int(values[":needed"]["N"])
             case "attribute_not_exists(id) OR expiration <= :now":
                 fulfilled = there is None or int(there["expiration"]["N"]) <= int(values[":now"]["N"])
+            case "attribute_not_exists(orderId) OR occurredAt <= :occurredAt":
+                fulfilled = there is None or int(there["occurredAt"]["N"]) <= int(values[":occurredAt"]["N"])
             case condition:
                 assert condition == f"attribute_not_exists({key_name})"
                 fulfilled = there is None

@@ -11,6 +11,7 @@ import pytest
 
 import inventory.consumer
 import notification.consumer
+import notification.memory
 import orders.consumer
 import payment.consumer
 from eventflow import telemetry
@@ -21,6 +22,7 @@ from payment.gateway import SimulatedGateway
 from payment.payments import Status as Payment
 
 from .lambda_context import LambdaContext
+from .memory_dynamodb import MemoryDynamoDB
 from .saga_world import Choices, MemoryRows, World
 from .sam_template import ROOT
 
@@ -42,6 +44,7 @@ def world(monkeypatch):
     monkeypatch.setattr(payment.consumer, "PAYMENTS", world.payments)
     monkeypatch.setattr(payment.consumer, "GATEWAY", gateway(world, 0))
     monkeypatch.setattr(inventory.consumer, "WAREHOUSE", world.reservations)
+    monkeypatch.setattr(notification.memory, "dynamodb", MemoryDynamoDB())
     return world
 
 
@@ -178,6 +181,8 @@ def test_a_shopper_is_told_by_mail_where_there_is_an_address_and_in_the_log_in_a
     assert mail["TopicArn"] == "topic"
     assert ORDER_ID in mail["Message"]
     assert TOLD[name] in mail["Message"]
+    at = "12:00:01" if name == "payment-refunded" else "12:00:00"
+    assert mail["Message"].endswith(f" That was on 31 January 2026 at {at} UTC.")
     assert mail["Subject"].isascii()
     assert len(mail["Subject"]) <= 100, "SNS takes no longer one"
     lines = [json.loads(line) for line in log.getvalue().splitlines() if "told the shopper" in line]

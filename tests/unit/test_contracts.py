@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from eventflow.attributes import to_attributes
 from eventflow.contracts import Fact, MalformedEvent, Received, read_event
 from eventflow.events import (
     BasketCheckedOut,
     InventoryFailed,
     InventoryReserved,
     Line,
+    OrderCancelled,
     OrderCreated,
     PartnerOrderPlaced,
     PaymentFailed,
@@ -28,6 +30,7 @@ from eventflow.events import (
     StepFailed,
 )
 from eventflow.outbox import announce
+from orders import orders
 from payment import payments
 from payment.gateway import Declined
 
@@ -262,11 +265,128 @@ def test_a_failure_of_a_service_that_nobody_here_knows_is_read_by_its_suffix():
     assert (received.fact, received.detail_type) == (StepFailed(order_id="o1"), "FraudCheckFailed")
 
 
-@pytest.mark.parametrize("version", ["1.0", "2.0"])
-def test_every_version_of_a_failure_can_veto(version):
-    event = {"id": "e9", "source": "fraud", "detail-type": "FraudCheckFailed"}
-    event["detail"] = {"orderId": "o1", "reason": "stolen card", "version": version}
-    assert read_event(event, StepFailed).fact == StepFailed(order_id="o1", reason="stolen card")
+def veto(**detail: Any) -> dict[str, Any]:
+    return {
+        "id": "id-of-eventbridge",
+        "source": "fraud",
+        "detail-type": "FraudCheckFailed",
+        "time": "2026-01-31T12:00:00Z",
+        "detail": {"orderId": "o1", "reason": "stolen card", **detail},
+    }
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0", "3.0", "nine", "", 1, 1.5, None, True, {}, []])
+def test_a_failure_vetoes_in_any_version(version):
+    assert read_event(veto(version=version), StepFailed).fact == StepFailed(order_id="o1", reason="stolen card")
+
+
+@pytest.mark.parametrize("reason", [None, 7, False, {"code": "R7"}, ["stolen"], "half a character: \ud800"])
+def test_a_failure_vetoes_whatever_it_calls_a_reason(reason):
+    assert read_event(veto(reason=reason), StepFailed).fact == StepFailed(order_id="o1")
+
+
+BY_EVENTBRIDGE = ("id-of-eventbridge", NOON, None)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "known_by"),
+    [
+        (METADATA, ("e1", METADATA["occurredAt"], None)),
+        ({**METADATA, "causationId": "e0"}, ("e1", METADATA["occurredAt"], "e0")),
+        ({"eventId": "e1"}, ("e1", NOON, None)),
+        ({"occurredAt": 1_800_000_000_000}, ("id-of-eventbridge", 1_800_000_000_000, None)),
+        ({"eventId": "e1", "occurredAt": "noon", "causationId": 7}, ("e1", NOON, None)),
+        ({"eventId": "e1", "occurredAt": 10**15}, ("e1", NOON, None)),
+        ({"eventId": 7, "occurredAt": -1, "causationId": ""}, BY_EVENTBRIDGE),
+        ({"eventId": "", "occurredAt": True}, BY_EVENTBRIDGE),
+        ({"eventId": "x" * 257}, BY_EVENTBRIDGE),
+        ({"eventId": "\udfff"}, BY_EVENTBRIDGE),
+        *((none, BY_EVENTBRIDGE) for none in (None, "e1", 7, [], {}, False)),
+    ],
+)
+def test_what_metadata_of_a_failure_do_not_say_eventbridge_does(metadata, known_by):
+    received = read_event(veto(metadata=metadata), StepFailed)
+    assert (received.event_id, received.occurred_at, received.causation_id) == known_by
+
+
+@pytest.mark.parametrize(("number", "order_id"), [(17, "17"), (0, "0"), (-1, "-1"), (10**63, f"{10**63}")])
+def test_a_whole_number_names_the_order_of_that_text(number, order_id):
+    assert read_event(veto(orderId=number), StepFailed).fact.order_id == order_id
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, True, 17.0, 1.5, "", "x" * 65, 10**64, ["o1"], {"id": "o1"}, "\ud800"], ids=repr
+)
+def test_a_failure_that_names_no_order_is_refused_by_the_name_of_the_field(nothing):
+    with pytest.raises(MalformedEvent, match=r"^FraudCheckFailed: .* at `\$\.detail\.orderId`$"):
+        read_event(veto(orderId=nothing), StepFailed)
+
+
+def test_a_failure_without_the_field_is_refused_by_its_name():
+    event = veto()
+    del event["detail"]["orderId"]
+    with pytest.raises(MalformedEvent, match=r"^FraudCheckFailed: .* field `orderId` - at `\$\.detail`$"):
+        read_event(event, StepFailed)
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=20)
+"""Half characters (`\\ud800`) too, which JSON can hold."""
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(ANY_TEXT, values, max_size=4),
+    max_leaves=10,
+)
+METADATA_OF_ANYONE = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(["eventId", "occurredAt", "causationId", "correlationId", "traceparent"], ANY_JSON)
+)
+AROUND_AN_ORDER_ID = st.fixed_dictionaries(
+    {}, optional={"version": ANY_JSON, "reason": ANY_JSON, "metadata": METADATA_OF_ANYONE | ANY_JSON}
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "detail_type"),
+    [
+        ("fraud", "FraudCheckFailed"),
+        ("eventflow.payment", "PaymentFailed"),
+        ("eventflow.inventory", "InventoryFailed"),
+        ("", "Failed"),
+    ],
+)
+@given(
+    order_id=st.text(st.characters(codec="utf-8"), min_size=1, max_size=64) | st.integers(-(2**63), 2**63 - 1),
+    known=AROUND_AN_ORDER_ID,
+    unknown=st.dictionaries(ANY_TEXT, ANY_JSON, max_size=4),
+)
+@settings(max_examples=60)
+def test_a_failure_calls_its_order_off_whatever_else_is_in_it(source, detail_type, order_id, known, unknown):
+    # given
+    named = str(order_id)
+    order = orders.Order(order_id=named, user_id="ada", items=(MUG,), status=orders.Status.PENDING, created_at="")
+    detail = {**unknown, **known, "orderId": order_id}
+
+    # when
+    event = {"id": "e9", "source": source, "detail-type": detail_type, "detail": detail}
+    received = read_event(event, PaymentSucceeded, StepFailed)
+    change = orders.step_failed(order, received.fact, received.detail_type, now=0)
+
+    # then it can be written, too
+    assert to_attributes(change.state)["status"]["S"] in ("CANCELLED", "PAYMENT_FAILED", "INVENTORY_FAILED")
+    assert announce(change.fact, received).detail_type == "OrderCancelled"
+    assert (change.fact.order_id, bool(change.fact.reason)) == (named, True)
+
+
+@pytest.mark.parametrize("field", ["reason", "version", "metadata", "anything"])
+@pytest.mark.parametrize("size", [1, 250_000])
+def test_a_failure_as_deep_or_as_large_as_eventbridge_takes_is_read(field, size):
+    # PutEvents takes JSON of a thousand levels, and 256 KB
+    deep: Any = "x" * size
+    for _ in range(1_000):
+        deep = {"eventId": deep}
+    for value in (deep, "x" * size, {"eventId": "x" * size, "occurredAt": 1, "causationId": "x" * size}):
+        received = read_event(veto(**{field: value}), StepFailed)
+        off = OrderCancelled(order_id="o1", user_id="ada", reason=received.fact.reason[:500])
+        assert len(announce(off, received).detail) < 2_000
 
 
 def items(*lines: dict[str, Any]) -> dict[str, Any]:

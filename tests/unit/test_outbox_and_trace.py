@@ -1,8 +1,11 @@
 """The event that a row carries: not too large, and in the trace of the request that wrote the row."""
 
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventflow.events import OrderCancelled
 from eventflow.outbox import MAX_DETAIL_BYTES, EventTooLarge, announce
@@ -60,7 +63,13 @@ def test_a_state_whose_event_is_too_large_is_not_written():
         ),
         (f"Sampled=1;{PARENT};{ROOT}", f"{ROOT};{PARENT};Sampled=1", f"00-{TRACE_ID}-53995c3f42cd8ad8-01"),
         (f"{ROOT};Sampled=0", f"{ROOT};Sampled=0", None),
-        (f"Root=unlike-any-other-trace;{PARENT};Sampled=1", f"Root=unlike-any-other-trace;{PARENT};Sampled=1", None),
+        (f"{ROOT};Sampled=?", f"{ROOT};Sampled=?", None),
+        (f"Root=unlike-any-other-trace;{PARENT};Sampled=1", None, None),
+        (f"Root={'r' * 900};{PARENT};Sampled=1", None, None),
+        (f"{ROOT}\n;{PARENT}", None, None),
+        (f"Root=1-5759E988-BD862E3FE1BE46A994272793;{PARENT}", None, None),
+        (f"{ROOT};Parent=53995c3f42cd8ad;Sampled=1", None, None),
+        (f"{ROOT};{PARENT};Sampled=yes", None, None),
         ("Sampled=1", None, None),
         ("no trace header;", None, None),
         ("", None, None),
@@ -71,3 +80,16 @@ def test_a_row_keeps_of_the_trace_what_another_hop_may_go_on_with(monkeypatch, h
     announcement = announce(cancelled("why"))
     assert announcement.trace == kept
     assert json.loads(announcement.detail)["metadata"].get("traceparent") == traceparent
+
+
+GOOD = st.sampled_from([ROOT, PARENT, "Sampled=1", "Sampled=0", "Self=1-abc-def", "Lineage=a:1"])
+TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=900)
+BAD = st.builds(str.__add__, st.sampled_from(["Root=", "Parent=", "Sampled=", ""]), TEXT)
+
+
+@given(st.lists(GOOD | BAD).map(";".join))
+def test_whatever_a_client_calls_its_trace_a_row_keeps_what_put_events_takes(header):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("_X_AMZN_TRACE_ID", header)
+        kept = announce(cancelled("why")).trace
+    assert kept is None or re.fullmatch(f"{ROOT}(;{PARENT})?(;Sampled=[01])?", kept)

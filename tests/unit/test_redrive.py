@@ -1,13 +1,17 @@
 """Failed events: what each kind of message says, whom it is for, and what becomes of it when it is sent again."""
 
+import contextlib
+import heapq
 import io
 import json
 import math
+import random
 import re
 import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -16,9 +20,9 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from ops import OpsError, logs
+from ops import OpsError, failed, logs
 from ops import __main__ as command_line
-from ops.failed import FailedQueue, as_json, called, failed_queues, look, names_of, read, show
+from ops.failed import FailedQueue, Sight, as_json, called, failed_queues, look, names_of, read, show
 from ops.logs import Group, Line, groups_of, lines_about
 from ops.redrive import Consumers, addresses, redrive, rehearse
 from ops.stack import Stack
@@ -129,7 +133,9 @@ def test_what_is_none_of_these_is_for_nobody(body):
         ({"checkoutId": "c-1"}, "c-1"),
         ({"body": {"OrderId": "x-1"}}, "x-1"),
         ({"productId": "mug"}, ""),
-        ({"orderId": 7, "metadata": "none", "body": []}, ""),
+        ({"orderId": 7, "metadata": "none", "body": []}, "7"),
+        ({"orderId": 7.0}, ""),
+        ({"orderId": True}, ""),
         ("text", ""),
         (None, ""),
     ],
@@ -201,7 +207,8 @@ class Queues:
 
     def get_queue_attributes(self, QueueUrl, AttributeNames):
         name = QueueUrl.rpartition("/")[2]
-        attributes = {"QueueArn": SQS + name}
+        there = self.messages.get(QueueUrl, [])
+        attributes = {"QueueArn": SQS + name, "ApproximateNumberOfMessages": str(len(there))}
         if name == "shop-Checkouts-5E":
             attributes["RedrivePolicy"] = json.dumps({"deadLetterTargetArn": SQS + "shop-FailedCheckouts-6F"})
         return {"Attributes": attributes}
@@ -488,6 +495,194 @@ def test_what_comes_meanwhile_is_not_sent_unseen():
     assert sqs.left(PAYMENT) == ["m-9"]
 
 
+# Tens of thousands, on a queue with a clock
+
+
+class LongQueue:
+    """One queue of SQS. Each call takes `seconds`; a message that is taken comes back when its time is over.
+
+    It hands out at random, as SQS does, and holds up to `flight` at once. It counts `roughly`: "approximate".
+    """
+
+    LONGEST = 12 * 60 * 60
+
+    def __init__(self, number, *, seconds=0.2, flight=120_000, roughly=1.0):
+        self.bodies = {f"m-{n}": json.dumps(record(of(f"b-{n}"))) for n in range(number)}
+        self.visible, self.back_at, self.hidden = list(self.bodies), [], {}
+        self.seconds, self.flight, self.roughly = seconds, flight, roughly
+        self.now, self.received, self.deleted, self.receipts = 0.0, 0, [], 0
+        self.chance, self.lock = random.Random(7), threading.Lock()
+
+    def monotonic(self):
+        return self.now
+
+    def _call(self):
+        self.now += self.seconds
+        assert self.now < 2 * self.LONGEST, f"it does not end: {self.received} received, of {len(self.bodies)}"
+        while self.back_at and self.back_at[0][0] <= self.now:
+            _, message_id, receipt = heapq.heappop(self.back_at)
+            if self.hidden.get(message_id) == receipt:
+                del self.hidden[message_id]
+                self.visible.append(message_id)
+
+    def get_queue_attributes(self, QueueUrl, AttributeNames):
+        counted = {"": len(self.visible), "NotVisible": len(self.hidden)}
+        return {
+            "Attributes": {
+                f"ApproximateNumberOfMessages{which}": str(round(number * self.roughly))
+                for which, number in counted.items()
+                if f"ApproximateNumberOfMessages{which}" in AttributeNames
+            }
+        }
+
+    def receive_message(self, QueueUrl, MaxNumberOfMessages, VisibilityTimeout, **_):
+        assert 0 < VisibilityTimeout <= self.LONGEST
+        self._call()
+        messages = []
+        while self.visible and len(messages) < MaxNumberOfMessages and len(self.hidden) < self.flight:
+            place = self.chance.randrange(len(self.visible))
+            self.visible[place], self.visible[-1] = self.visible[-1], self.visible[place]
+            message_id = self.visible.pop()
+            self.receipts += 1
+            receipt = f"{message_id} {self.receipts}"
+            self.hidden[message_id] = receipt
+            heapq.heappush(self.back_at, (self.now + VisibilityTimeout, message_id, receipt))
+            messages.append({**message(self.bodies[message_id], message_id), "ReceiptHandle": receipt})
+        self.received += len(messages)
+        return {"Messages": messages}
+
+    def change_message_visibility_batch(self, QueueUrl, Entries):
+        with self.lock:
+            for entry in Entries:
+                message_id = entry["ReceiptHandle"].partition(" ")[0]
+                if self.hidden.get(message_id) == entry["ReceiptHandle"]:
+                    del self.hidden[message_id]
+                    self.visible.append(message_id)
+
+    def delete_message(self, QueueUrl, ReceiptHandle):
+        message_id = ReceiptHandle.partition(" ")[0]
+        assert self.hidden.pop(message_id) == ReceiptHandle
+        self.deleted.append(message_id)
+
+    def taken_by_another(self, *message_ids):
+        self.visible = [it for it in self.visible if it not in message_ids]
+
+
+@pytest.fixture
+def long_queue(monkeypatch):
+    def make(number, **how):
+        queue = LongQueue(number, **how)
+        monkeypatch.setattr(failed, "monotonic", queue.monotonic)
+        return queue
+
+    return make
+
+
+class Outage:
+    """A function that takes a while, and fails on what it is told to. Each event is sent to it once."""
+
+    def __init__(self, queue, seconds, fails=lambda number: False):
+        self.queue, self.seconds, self.fails, self.invoked = queue, seconds, fails, set()
+
+    def invoke(self, FunctionName, Payload):
+        event = json.loads(Payload)["id"]
+        assert event not in self.invoked, "sent twice"
+        self.invoked.add(event)
+        self.queue.now += self.seconds
+        if self.fails(int(event.partition("-")[2])):
+            told = json.dumps({"errorType": "Throttled", "errorMessage": "again"})
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(told.encode())}
+        return {"Payload": io.BytesIO(b"null")}
+
+
+class Quiet:
+    """A console that only counts: to print tens of thousands of lines takes seconds."""
+
+    def __init__(self):
+        self.lines = 0
+
+    def print(self, text, **_):
+        self.lines += 1
+        self.last = str(text)
+
+    def status(self, _):
+        return contextlib.nullcontext(SimpleNamespace(update=lambda text: None))
+
+
+def again(planned, queue, function):
+    said = Quiet()
+    well = redrive(planned, Consumers(ADDRESSES, function, None), queue, NAMES, said)
+    return well, said.last
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(20_000, 0.2), (4_000, 3)])
+def test_tens_of_thousands_or_thousands_from_afar_are_each_listed_once_and_given_back(long_queue, number, seconds):
+    queue, sight, told = long_queue(number, seconds=seconds), Sight(), []
+    sight.tell = told.append
+
+    found = look([PAYMENT], queue, sight=sight)
+
+    assert len(found) == len({it.message_id for it in found}) == number
+    assert queue.received < number + 100, "they came back while it still looked"
+    assert sight.missed == {}
+    assert len(queue.visible) == number, "not given back"
+    assert f"Looking into the queues: 10 of about {number:,} messages" in told
+    assert told[-1] == f"Giving back {number:,} messages of payment"
+
+
+@pytest.mark.parametrize("roughly", [0, 0.5, 2])
+def test_a_queue_that_sqs_counts_wrongly_is_listed_to_an_end_and_it_is_said_that_it_may_not_be_all(long_queue, roughly):
+    queue, sight = long_queue(2_000, seconds=1, roughly=roughly), Sight()
+    found = look([PAYMENT], queue, sight=sight)
+    assert len(found) == len({it.message_id for it in found})
+    assert len(found) == 2_000 or PAYMENT in sight.missed
+    assert len(queue.visible) == 2_000
+
+
+def test_what_is_more_than_sqs_hands_out_is_said_to_be_missed(long_queue, monkeypatch):
+    monkeypatch.setattr(failed, "IN_FLIGHT", 3_000)
+    queue, sight = long_queue(4_000, flight=3_000), Sight()
+    assert len(look([PAYMENT], queue, sight=sight)) == 3_000
+    assert sight.missed == {PAYMENT: 1_000}
+    assert len(queue.visible) == 4_000
+
+
+def test_more_than_ten_thousand_are_each_sent_once_and_those_that_fail_stay(long_queue):
+    # given an outage that is over for one in three
+    queue = long_queue(12_000)
+    function = Outage(queue, 0.1, fails=lambda number: number % 3)
+    planned = look([PAYMENT], queue)
+
+    # when
+    well, said = again(planned, queue, function)
+
+    # then
+    assert not well
+    assert sorted(said.rstrip(".").split(", ")) == ["4000 sent", "8000 still failing"]
+    assert len(function.invoked) == 12_000
+    assert len(queue.deleted) == len(set(queue.deleted)) == 4_000
+    assert len(queue.visible) == 8_000, "not given back"
+
+
+def test_a_few_of_more_than_ten_thousand_are_found_and_the_rest_is_left(long_queue):
+    queue = long_queue(12_000)
+    planned = [it for it in look([PAYMENT], queue) if int(it.message_id[2:]) % 5_000 == 0]
+    received = queue.received
+    assert again(planned, queue, Outage(queue, 100)) == (True, "3 sent.")
+    assert queue.received - received <= 12_000
+    assert len(queue.visible) == 11_997
+
+
+def test_it_ends_where_another_has_taken_what_is_due(long_queue):
+    queue = long_queue(3_000)
+    function = Outage(queue, 1, fails=lambda number: True)
+    planned = look([PAYMENT], queue)
+    queue.taken_by_another("m-3", "m-4")
+    well, said = again(planned, queue, function)
+    assert (well, said) == (False, "2998 still failing, 2 in other hands.")
+    assert len(queue.visible) == 2_998
+
+
 # The command line
 
 
@@ -511,6 +706,13 @@ def on_aws(monkeypatch):
         return sqs.left(PAYMENT)
 
     return run
+
+
+def test_it_is_said_where_sqs_may_not_have_handed_out_all(on_aws, monkeypatch, capsys):
+    monkeypatch.setattr(failed, "IN_FLIGHT", 3)
+    on_aws("--dry-run")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "This may not be all of payment: SQS handed out no more" in said
 
 
 def test_on_aws_nothing_is_sent_unless_someone_agrees_to_what_is_shown(on_aws, monkeypatch, capsys):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.validate import validate_parameters
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +78,17 @@ def test_an_entry_bears_its_own_time_and_trace():
     assert entry(CONFIRMED, "bus") == {**bare, "DetailType": "OrderConfirmed"}
 
 
+@pytest.mark.parametrize(
+    "header",
+    [f"Root={'r' * 900};Parent=53995c3f42cd8ad8;Sampled=1", "r" * 501, f"{TRACE};Lineage={'l' * 500}"],
+)
+def test_a_row_of_before_with_a_trace_that_eventbridge_refuses_does_not_block_its_shard(monkeypatch, header):
+    bridge = bus(monkeypatch)
+    row = image(msgspec.structs.replace(CREATED, trace=header))
+    stream.handler({"Records": [record(NewImage=row)]}, LambdaContext())
+    assert bridge.published == [["OrderCreated"]]
+
+
 def bytes_of(batch: list[dict[str, str]]) -> int:
     """As https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html counts them."""
     return sum(14 + len((e["Source"] + e["DetailType"] + e["Detail"]).encode()) for e in batch)
@@ -101,6 +112,7 @@ def test_batches_lose_nothing_keep_the_order_and_the_limits_and_are_as_few_as_th
         assert len(batch) == 10 or bytes_of([*batch, following[0]]) > MAX_REQUEST_BYTES
 
 
+LONGEST_TRACE = 500
 PUT_EVENTS = stream.events.meta.service_model.operation_model("PutEvents").input_shape
 
 
@@ -113,6 +125,10 @@ class EventBridge:
 
     def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:
         validate_parameters({"Entries": Entries}, PUT_EVENTS)
+        if any(
+            len(item.get("TraceHeader", "")) > LONGEST_TRACE for item in Entries
+        ):  # the client itself checks no maximum
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": "traceHeader"}}, "PutEvents")
         self.calls.append(Entries)
         results = [self._answer(item["DetailType"]) for item in Entries]
         return {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}
@@ -179,6 +195,11 @@ def test_each_entry_goes_on_beneath_relays_own_segment_of_it(monkeypatch, waits)
     assert begun == [(TRACE, {"DetailType": "A"}), (TRACE, {"DetailType": "B"})]
     assert [item["TraceHeader"] for item in bridge.calls[0]] == [f"{TRACE};beneath=1", f"{TRACE};beneath=2"]
     assert ended == [(TRACE, 1), (TRACE, 1)], "it ends when the batch is published"
+
+
+def test_the_longest_trace_header_is_what_awss_own_model_says():
+    entries = PUT_EVENTS.members["Entries"].member
+    assert entries.members["TraceHeader"].metadata["max"] == LONGEST_TRACE
 
 
 def test_a_stream_that_announces_nothing_puts_nothing(monkeypatch, waits):

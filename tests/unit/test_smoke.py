@@ -19,6 +19,7 @@ from rich.console import Console
 
 from eventflow.attributes import to_attributes
 from eventflow.contracts import MalformedEvent
+from eventflow.events import StepFailed
 from eventflow.outbox import Announcement
 from ops import OpsError, smoke
 from ops import __main__ as command_line
@@ -34,6 +35,7 @@ from ops.smoke.poison import Due, Listener, due, malformed
 from ops.smoke.report import Outcome, Report, Result, write_junit
 from ops.smoke.waiting import Patience, Skip, Wrong, until
 from ops.stack import Stack, reachable
+from orders.orders import UnknownOrder
 from payment.gateway import declines
 
 from .lambda_context import LambdaContext
@@ -338,6 +340,10 @@ def test_every_failed_queue_of_the_templates_gets_one():
     assert reached == {queue for queue in queues if "Failed" in queue}
 
 
+def is_veto(event):
+    return StepFailed.is_announced_by(event["source"], event["detail-type"])
+
+
 @pytest.mark.parametrize(
     ("consumer", "event"),
     [
@@ -345,7 +351,7 @@ def test_every_failed_queue_of_the_templates_gets_one():
         for listener in LISTENERS
         for consumer in listener.consumers
         for event in EVENTS
-        if consumer in FUNCTIONS and matches(listener.pattern, event)
+        if consumer in FUNCTIONS and matches(listener.pattern, event) and not is_veto(event)
     ],
 )
 def test_every_function_refuses_it_before_it_does_anything(consumer, event):
@@ -353,6 +359,17 @@ def test_every_function_refuses_it_before_it_does_anything(consumer, event):
     module, _, name = FUNCTIONS[consumer]["Handler"].rpartition(".")
     with pytest.raises(MalformedEvent):
         getattr(importlib.import_module(module), name)({"id": "1", **event}, LambdaContext())
+
+
+@pytest.mark.filterwarnings("ignore:Disabling idempotency")
+def test_a_veto_is_heard_in_any_version_and_fails_for_its_order_is_not_there(db, monkeypatch):
+    from orders import consumer
+
+    monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
+    (event,) = (event for event in EVENTS if is_veto(event))
+    with pytest.raises(UnknownOrder, match=MARK):
+        consumer.handler({"id": "1", **event}, LambdaContext())
+    assert db.asked == ["GetItem OrdersTable"]
 
 
 def test_the_consumer_of_checkouts_refuses_it_too(db):

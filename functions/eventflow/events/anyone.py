@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated, Any, TypeVar
 
-from eventflow.contracts import Fact, OlderShape, OrderId
+import msgspec
 
+from eventflow.contracts import Fact, MalformedEvent, Metadata, OrderId
 
-class StepFailedV1(OlderShape, frozen=True, kw_only=True):
-    order_id: OrderId
-    reason: str = ""
+_UTF_8 = msgspec.Meta(pattern=r"\A[^\ud800-\udfff]*\Z")
+"""JSON may hold half a character (`"\\ud800"`), which no table and no event of ours can."""
+_Text = Annotated[str, _UTF_8]
+_Id = Annotated[str, _UTF_8, msgspec.Meta(min_length=1, max_length=256)]
+_Time = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+"""Milliseconds since 1970, up to the end of the year 9999."""
 
-    def newest(self) -> StepFailed:
-        return StepFailed(order_id=self.order_id, reason=self.reason)
+T = TypeVar("T")
 
 
 class StepFailed(Fact, frozen=True, kw_only=True):
     """What orders reads of any event whose detail-type ends in `Failed`: a service vetoes the order.
 
-    Read by suffix, so that a new service takes part in the saga with no change to an existing one.
+    Read by suffix, so that a new service takes part in the saga with no change to an existing one; and read
+    leniently, because a veto that nobody hears is an order sent out in spite of it. Only `orderId` has to be right.
     """
 
-    VERSION: ClassVar[str] = "2.0"
-    OLDER: ClassVar[Mapping[int, type[OlderShape]]] = {1: StepFailedV1}
-
-    order_id: OrderId
+    order_id: Annotated[OrderId, _UTF_8]
     reason: str = ""
 
     @classmethod
     def is_announced_by(cls, source: str, detail_type: str) -> bool:
         return detail_type.endswith("Failed")
+
+    @classmethod
+    def what_is_read(cls, detail: dict[str, Any], delivered: Metadata) -> dict[str, Any]:
+        """`orderId`, and of the rest each part that can be used, in whatever version it is.
+
+        A whole number names the order of that text (17 the order "17"). No other type names one: 17.0 is "17" to one
+        producer and "17.0" to another.
+        """
+        metadata = detail.get("metadata")
+        said = metadata if isinstance(metadata, dict) else {}
+        fields = {
+            "reason": _usable(detail.get("reason"), _Text, ""),
+            "metadata": {
+                "eventId": _usable(said.get("eventId"), _Id, delivered.event_id),
+                "occurredAt": _usable(said.get("occurredAt"), _Time, delivered.occurred_at),
+                "causationId": _usable(said.get("causationId"), _Id, None),
+            },
+        }
+        if "orderId" in detail:
+            order_id = detail["orderId"]
+            fields["orderId"] = str(order_id) if type(order_id) is int else order_id
+        return fields
+
+
+def _usable(value: Any, kind: Any, otherwise: T) -> Any | T:
+    try:
+        return msgspec.convert(value, kind)
+    except MalformedEvent:
+        return otherwise
