@@ -6,13 +6,12 @@ from typing import Any
 
 import msgspec
 
-from eventflow import clock
 from eventflow.attributes import from_attributes, to_attributes
 from eventflow.contracts import OrderId
 from eventflow.store import dynamodb
 
-REMEMBERED_SECONDS = 30 * 24 * 60 * 60
-"""Longer than an event may come again: from a failed-events queue after 14 days, from the archive after 29."""
+REMEMBERED_SECONDS = 45 * 24 * 60 * 60
+"""From when it occurred on. An event may come again for 29 days from the archive, and then lie 14 in a failed queue."""
 
 
 class LastTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -36,7 +35,8 @@ class Memory:
 
         An equal time passes, so what was noted and then could not be told is told when its event comes again.
         """
-        told = LastTold(order_id=order_id, occurred_at=occurred_at, expires_at=clock.now() // 1000 + REMEMBERED_SECONDS)
+        expires_at = occurred_at // 1000 + REMEMBERED_SECONDS
+        told = LastTold(order_id=order_id, occurred_at=occurred_at, expires_at=expires_at)
         row = to_attributes(told)
         try:
             dynamodb.put_item(

@@ -174,7 +174,7 @@ def test_two_stages_side_by_side_see_nothing_of_each_other_and_leave_nothing_beh
     # when prod's protection is taken off, as the runbook says
     dynamodb = cloud.client("dynamodb")
     tables = [it for it in dynamodb.list_tables()["TableNames"] if it.startswith("eventflow-prod-")]
-    assert len(tables) == 12
+    assert len(tables) == 13
     for table in tables:
         with pytest.raises(ClientError, match="protected"):
             dynamodb.delete_table(TableName=table)
