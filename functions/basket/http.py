@@ -65,18 +65,18 @@ def check_out() -> Response[str]:
     user_id, request, key = api.caller.user_id, api.body(CheckoutRequest), api.idempotency_key()
     order_id = str(uuid.uuid4())
     telemetry.follow(order_id)
-    use = Use.of("checkout", user_id, key, request, answer=order_id, now=clock.now()) if key else None
+    # a request without a key has one of its own, by which the SDK's repetition of a lost answer is known
+    use = Use.of("checkout", user_id, key or order_id, request, answer=order_id, now=clock.now())
 
     def decide(basket: Basket | None) -> Change[Basket]:
         try:
             return baskets.check_out(basket, order_id, request, _prices_of(basket))
         except baskets.REFUSALS:
-            if use:
-                KEYS.check(use)  # asked for again: the basket is empty since, or holds what is for the next order
+            KEYS.check(use)  # asked for again: the basket is empty since, or holds what is for the next order
             raise
 
     try:
-        transition(Once(BASKETS, KEYS, use) if use else BASKETS, user_id, decide)
+        transition(Once(BASKETS, KEYS, use), user_id, decide)
     except AlreadyUsed as earlier:
         order_id = earlier.answer
         telemetry.follow(order_id)

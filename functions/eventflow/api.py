@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
 from eventflow import clock, telemetry
+from eventflow.contracts import NOT_CARRIED
 from eventflow.transition import Contended
 
 __all__ = ["Api", "Caller", "Problem", "Response", "forbidden", "invalid", "not_found"]
@@ -202,16 +203,11 @@ def _of_the_router(error: ServiceError) -> Response[str]:
     return Problem(error.status_code, "Not possible", str(error.msg)).response()
 
 
-_NOT_CARRIED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, and so no message of SQS: an event with such a text would be lost on its way to a queue.
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
-
-
 def _refuse_what_no_queue_carries(value: Any, path: str = "") -> None:
     """Raises Problem (400) that names the field."""
     match value:
         case str():
-            if found := _NOT_CARRIED.search(value):
+            if found := NOT_CARRIED.search(value):
                 raise invalid(path, f"holds U+{ord(found[0]):04X}, a character that messages cannot carry")
         case dict():
             for name, each in value.items():

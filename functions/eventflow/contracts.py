@@ -6,6 +6,7 @@ it cannot know the meaning of (a new major version), with an error that names it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
@@ -19,6 +20,11 @@ Quantity = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 MinorUnits = Annotated[int, msgspec.Meta(ge=0)]
 """Money, in the currency's smallest unit: 1999 is 19.99 USD."""
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+
+CARRIED = r"\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff"
+NOT_CARRIED = re.compile(f"[^{CARRIED}]")
+"""What XML 1.0 cannot hold, and so no message of SQS: an event with such a text would be lost on its way to a queue.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
 
 MalformedEvent = msgspec.ValidationError
 """An event breaks its contract. The message says how, and ends in the path of the field (`$.detail.quantity`)."""
@@ -72,9 +78,13 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
         """The version this fact is published as, and its business fields."""
         return self.VERSION, msgspec.to_builtins(self)
 
+    def known_by(self, event_id: str) -> list[str]:
+        """What, beside source and type, tells this event from others: consumers hear one of a kind once."""
+        return [event_id]
+
     @property
     def correlation_id(self) -> str | None:
-        """What this fact is about, for whoever follows it across services: the order's id, where there is one."""
+        """What this fact is about, for those who follow it across services: the order's id, where there is one."""
         return getattr(self, "order_id", None)
 
 

@@ -24,22 +24,25 @@ class AlreadyUsed(Exception):
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A request under a key. Each caller has keys of their own."""
+    """A request under a key. What is in key and request may be personal data: only digests are kept."""
 
     id: str
     asked: str
-    """SHA-256 of what was asked for. It may be personal data, and all that matters is whether it is the same."""
+    """What was asked for, under this very key: all that matters is whether it is the same."""
     answer: str
     """What comes of it: an id."""
     expiration: int
     """Seconds since 1970. DynamoDB deletes the row some time after."""
 
     @classmethod
-    def of(cls, what: str, caller: str, key: str, request: Any, *, answer: str, now: int) -> Use:
-        """`request` is what JSON can say. `now` in milliseconds since 1970."""
+    def of(cls, what: str, scope: str, key: str, request: Any, *, answer: str, now: int) -> Use:
+        """One key stands for one request within `scope`: of a shopper, say. `now` is in milliseconds since 1970.
+
+        The digests outlive the code that made them: another order of fields in `request` would refuse repetitions.
+        """
         return cls(
-            id=f"{what}#{caller}#{key}",
-            asked=hashlib.sha256(msgspec.json.encode(request)).hexdigest(),
+            id=f"{what}#{_digest([scope, key])}",
+            asked=_digest([scope, key, request]),
             answer=answer,
             expiration=now // 1000 + REMEMBERED_SECONDS,
         )
@@ -49,3 +52,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         if earlier.asked != self.asked:
             raise KeyReused("this Idempotency-Key was used for another request")
         raise AlreadyUsed(earlier.answer)
+
+
+def _digest(of: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(of)).hexdigest()

@@ -21,7 +21,7 @@ S = TypeVar("S")
 # A call that hangs is given up while the function still has time to try again: botocore would wait for a minute.
 dynamodb: DynamoDBClient = boto3.client(
     "dynamodb",
-    config=Config(connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 2}),
+    config=Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}),
 )
 """The one client, made while Lambda starts the sandbox; low-level, for boto3's resource slows that start."""
 
@@ -39,14 +39,17 @@ def count_written(announcement: Announcement | None) -> None:
 def transact(writes: list[Any]) -> list[dict[str, Any]]:
     """Make all these writes, or none. One reason per write why its condition refused it; no reasons: they are made.
 
-    The SDK gives the request a token, so that one whose answer was lost and which it repeats is made once. Raises Busy.
+    The SDK gives the request a token, so that one whose answer was lost and which it repeats is made once. Raises Busy,
+    also where that one is still under way: asked for again it meets its own row, and is refused by that.
     """
     try:
         dynamodb.transact_write_items(TransactItems=writes)
+    except dynamodb.exceptions.TransactionInProgressException:
+        raise Busy from None
     except dynamodb.exceptions.TransactionCanceledException as cancelled:
         reasons: list[Any] = list(cancelled.response["CancellationReasons"])
         codes = {reason["Code"] for reason in reasons} - {"None"}
-        if "TransactionConflict" in codes:
+        if codes & PASSING:
             raise Busy from None
         if codes != {REFUSED}:
             raise
@@ -56,6 +59,9 @@ def transact(writes: list[Any]) -> list[dict[str, Any]]:
 
 REFUSED = "ConditionalCheckFailed"
 """The reason of a write that its own condition refused."""
+
+PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+"""Reasons that pass by themselves. The SDK repeats no transaction that was cancelled."""
 
 
 class Table(Generic[S]):

@@ -46,7 +46,8 @@ def subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:
         def handler(event: Any, context: Any) -> None:
             received = receive(event, *facts)
             config.register_lambda_context(context)
-            once(identity=[received.source, received.detail_type, received.event_id], received=received)
+            known_by = received.fact.known_by(received.event_id)
+            once(identity=[received.source, received.detail_type, *known_by], received=received)
 
         return handler
 

@@ -48,7 +48,7 @@ class LostRace(Exception):
 
 
 class Busy(Exception):
-    """A transaction has the row in hand at this moment. Nothing was written."""
+    """A transaction has the row in hand at this moment. Nothing was written, or it will be found there."""
 
 
 class Contended(Exception):

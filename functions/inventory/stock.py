@@ -67,7 +67,7 @@ class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
 class Adjustment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A delivery, a return, a loss: stock is moved by so many pieces, and never set to a number.
 
-    Whoever sets it has read it before, and would sell again what was sold since then.
+    Someone who sets it has read it before, and would sell again what was sold since then.
     """
 
     by: Annotated[int, msgspec.Meta(ge=-1_000_000_000, le=1_000_000_000)]

@@ -159,7 +159,7 @@ def cancel(payment: Payment | None, order: OrderCancelled) -> Change[Payment] | 
 def called_off(payment: Payment | None, found: Approved | None) -> Change[Payment] | None:
     """What became of the charge of a cancelled order: `found`, or none, for good.
 
-    One that was made is announced before it is refunded, so that whoever follows the order sees what is to be undone.
+    One that was made is announced before it is refunded, so that those who follow the order see what is to be undone.
     """
     if payment is None or payment.status is not Status.CANCELLING:
         return None

@@ -7,6 +7,7 @@ STOCK = {"TableName": "InventoryTable", "Key": {"productId": {"S": "mug"}}}
 ORDER = {"TableName": "OrdersTable", "Key": {"orderId": {"S": "none"}}}
 PAYMENT = {"TableName": "PaymentsTable", "Key": {"orderId": {"S": "none"}}}
 ANSWER = {"TableName": "SimulatedGatewayTable", "Key": {"idempotencyKey": {"S": "none"}}}
+KEY = {"TableName": "IdempotencyTable", "Key": {"id": {"S": "none"}}}
 PRICE = {"productId": {"S": "mug"}}
 BASKET_PRICE = {"TableName": "BasketPricesTable", "Key": PRICE}
 ORDERS_PRICE = {"TableName": "OrdersPricesTable", "Key": PRICE}
@@ -42,6 +43,7 @@ def attempt(shop, function, operation, request):
         ("OrdersCheckoutsFunction", "get_item", ORDER),
         ("IntakeApiFunction", "get_item", PARTNER_ORDER),
         ("NotificationFunction", "put_item", TOLD),
+        ("BasketApiFunction", "get_item", KEY),
     ],
 )
 def test_a_function_reads_or_writes_its_own_table(shop, function, operation, request_):
@@ -51,6 +53,8 @@ def test_a_function_reads_or_writes_its_own_table(shop, function, operation, req
 @pytest.mark.parametrize(
     ("function", "operation", "request_"),
     [
+        ("InventoryApiFunction", "get_item", KEY),
+        ("OrdersApiFunction", "get_item", KEY),
         ("NotificationFunction", "get_item", ORDER),
         ("NotificationFunction", "get_item", PAYMENT),
         ("NotificationFunction", "get_item", LAST_TOLD),

@@ -381,7 +381,7 @@ def test_a_table_is_its_services_own():
         table: {service_of(function) for function in FUNCTIONS if table in tables_of(function)}
         for table in resources("AWS::DynamoDB::Table")
     }
-    services.pop("IdempotencyTable")  # shared; its records bear the service's name
+    services.pop("IdempotencyTable")  # shared: a record's id begins with the service's name
     assert all(len(owners) == 1 for owners in services.values()), services
 
 

@@ -12,7 +12,7 @@ from eventflow.telemetry import metrics
 
 from .api_gateway import ADA, OPERATOR, call
 from .lossy_wire import LossyWire
-from .memory_dynamodb import MemoryDynamoDB
+from .memory_dynamodb import MemoryDynamoDB, refused
 
 MUG = {"name": "Mug", "category": "mugs", "unitPrice": 1250, "currency": "USD"}
 SHIPPING = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com", "address": "12 St James's"}
@@ -88,10 +88,51 @@ def test_an_order_that_was_placed_and_cancelled_is_told_so_and_counted_once(shop
 def test_a_basket_that_was_checked_out_is_told_so_and_not_that_it_is_empty(shop, key):
     with LossyWire(shop, lambda _: False):
         call("PUT", "/basket/items/mug", {"quantity": 1})
-    with losing_the_answer_of("TransactWriteItems" if key else "PutItem", shop) as made:
+    with losing_the_answer_of("TransactWriteItems", shop) as made:
         answer = call("POST", "/basket/checkout", SHIPPING, ADA, {"Idempotency-Key": key} if key else None)
-    assert made.count("TransactWriteItems") + made.count("PutItem") == 2
+    assert made.count("TransactWriteItems") == 2
     assert (answer.status, shop.told) == (202, ["BasketCheckedOut"])
+
+
+@pytest.mark.parametrize("key", [None, "k1"])
+def test_what_is_put_in_before_a_checkouts_lost_answer_is_asked_for_again_stays_in_the_basket(shop, key):
+    # given
+    with LossyWire(shop, lambda _: False):
+        call("PUT", "/basket/items/mug", {"quantity": 1})
+
+    # when the answer is lost, and another tab puts something in before the SDK repeats the request
+    with losing_the_answer_of("TransactWriteItems", shop):
+        shop.meanwhile = [lambda: None, lambda: call("PUT", "/basket/items/mug", {"quantity": 3})]
+        answer = call("POST", "/basket/checkout", SHIPPING, ADA, {"Idempotency-Key": key} if key else None)
+
+    # then one order was announced, of what was in it then
+    assert (answer.status, shop.told) == (202, ["BasketCheckedOut"])
+    assert shop.rows["BasketsTable"]["ada"]["items"]["L"][0]["M"]["quantity"] == {"N": "3"}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"code": "TransactionInProgressException"},
+        {"code": "TransactionCanceledException", "reasons": ["None", "ThrottlingError"]},
+        {"code": "TransactionCanceledException", "reasons": ["ProvisionedThroughputExceeded", "TransactionConflict"]},
+    ],
+)
+def test_a_transaction_that_is_under_way_or_throttled_is_asked_for_again_and_made_once(shop, refusal):
+    # given that the transaction is made, its answer lost, and the repetition refused for now
+    path, headers = "/inventory/mug/adjustments", {"Idempotency-Key": "k1"}
+
+    def not_now() -> None:
+        reasons = {"CancellationReasons": [{"Code": code} for code in refusal.get("reasons", [])]}
+        raise refused("TransactWriteItems", refusal["code"], reasons)
+
+    # when
+    with losing_the_answer_of("TransactWriteItems", shop):
+        shop.meanwhile = [lambda: None, not_now, not_now]
+        answer = call("POST", path, {"by": 12, "reason": "delivery"}, OPERATOR, headers)
+
+    # then
+    assert (answer.status, answer.body["availableQty"]) == (200, 12)
 
 
 def test_a_delivery_that_was_taken_in_is_told_so_and_taken_in_once(shop):

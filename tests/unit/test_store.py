@@ -381,6 +381,6 @@ def test_a_reservation_that_another_transaction_is_in_the_way_of_is_made_after_a
 
 
 def test_a_transaction_refused_for_another_reason_is_neither_a_race_nor_short_stock(database):
-    cancelled_for(database, NOT_THIS, {"Code": "ThrottlingError"}, TAKEN)
+    cancelled_for(database, NOT_THIS, {"Code": "ItemCollectionSizeLimitExceeded"}, TAKEN)
     with pytest.raises(ClientError, match="TransactionCanceled"):
         WAREHOUSE.write("o1", RESERVED, 1, None)

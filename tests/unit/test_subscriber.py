@@ -135,6 +135,13 @@ def test_a_veto_that_says_who_it_is_and_not_when_is_consumed_once_under_its_own_
     assert orders.event_ids == ["e1"]
 
 
+def test_vetoes_of_two_orders_are_both_consumed_though_their_producer_gives_them_one_id(table):
+    orders = Consumer("orders")
+    for delivery, order in (("d1", "o1"), ("d2", "o2"), ("d3", "o2")):
+        orders(veto(delivery, orderId=order, metadata={"eventId": "fraud-check"}))
+    assert len(orders.received) == 2
+
+
 def test_a_veto_as_deep_as_eventbridge_takes_is_consumed(table):
     deep: Any = {}
     for _ in range(1_000):

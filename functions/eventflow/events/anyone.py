@@ -6,12 +6,12 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from eventflow.contracts import Fact, MalformedEvent, Metadata, OrderId
+from eventflow.contracts import CARRIED, NOT_CARRIED, Fact, MalformedEvent, Metadata, OrderId
 
 _UTF_8 = msgspec.Meta(pattern=r"\A[^\ud800-\udfff]*\Z")
 """JSON may hold half a character (`"\\ud800"`), which no table and no event of ours can."""
-_Text = Annotated[str, _UTF_8]
-_Id = Annotated[str, _UTF_8, msgspec.Meta(min_length=1, max_length=256)]
+_Carried = msgspec.Meta(pattern=rf"\A[{CARRIED}]*\Z")
+_Id = Annotated[str, _Carried, msgspec.Meta(min_length=1, max_length=256)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since 1970, up to the end of the year 9999."""
 
@@ -28,6 +28,9 @@ class StepFailed(Fact, frozen=True, kw_only=True):
     order_id: Annotated[OrderId, _UTF_8]
     reason: str = ""
 
+    def known_by(self, event_id: str) -> list[str]:
+        return [event_id, self.order_id]  # of a producer that we do not know, who may give many events one id
+
     @classmethod
     def is_announced_by(cls, source: str, detail_type: str) -> bool:
         return detail_type.endswith("Failed")
@@ -42,7 +45,7 @@ class StepFailed(Fact, frozen=True, kw_only=True):
         metadata = detail.get("metadata")
         said = metadata if isinstance(metadata, dict) else {}
         fields = {
-            "reason": _usable(detail.get("reason"), _Text, ""),
+            "reason": NOT_CARRIED.sub("\ufffd", _usable(detail.get("reason"), str, "")),
             "metadata": {
                 "eventId": _usable(said.get("eventId"), _Id, delivered.event_id),
                 "occurredAt": _usable(said.get("occurredAt"), _Time, delivered.occurred_at),
