@@ -11,7 +11,7 @@ from rich.console import Console
 
 from local.cloud import CloudError
 from local.people import People
-from local.plans import CURRENCY, PLANS, PRODUCTS, SHIPPING, Order, orders_of
+from local.plans import CURRENCY, PLANS, PRODUCTS, SHIPPING, Order, Product, orders_of
 from local.stack import Stack
 from local.watch import watch
 from ops.api import Api, ErrorAnswer
@@ -31,13 +31,24 @@ def sell(stack: Stack, people: People) -> None:
         except ErrorAnswer as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise
-        if product.stock:
-            delivery = {"by": product.stock, "reason": "a delivery for the demo"}
-            path = f"/inventory/{product.product_id}/adjustments"
-            operator.call("POST", path, delivery, Idempotency_Key=str(uuid.uuid4()))
+        _restock(operator, product)
     for product in PRODUCTS:
         _put(operator, product.product_id, 1)  # which waits for basket's price list, if not for that of orders
     operator.call("DELETE", "/basket")
+
+
+def _restock(operator: Api, product: Product) -> None:
+    """As many pieces as the demo counts on, whatever an earlier one left."""
+    path = f"/inventory/{product.product_id}"
+    try:
+        there = operator.call("GET", path)["availableQty"]
+    except ErrorAnswer as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        there = 0
+    if missing := product.stock - there:
+        adjustment = {"by": missing, "reason": "make up"}
+        operator.call("POST", f"{path}/adjustments", adjustment, Idempotency_Key=str(uuid.uuid4()))
 
 
 def run(stack: Stack, people: People, console: Console) -> list[Order]:
