@@ -62,8 +62,8 @@ class Choices:
 
 @dataclass
 class MemoryRows(Generic[S]):
-    """`Rows` in memory. Others may run before a write; a crash may follow it; and its answer may be lost, upon which the
-    SDK repeats the write and is told what is there by then.
+    """`Rows` in memory. Others may run before a write; a crash may follow it; and its answer may be lost: then the SDK
+    repeats the write and is told what is there by then.
     """
 
     world: World
