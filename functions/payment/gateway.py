@@ -52,7 +52,10 @@ class Gateway(Protocol):
     They raise when the provider cannot be reached; the event that led to the call then comes again.
     """
 
-    def charge(self, order_id: OrderId, total: Money | None, *, idempotency_key: str) -> Answer: ...
+    def charge(self, order_id: OrderId, total: Money | None, *, idempotency_key: str) -> Answer:
+        """Take `total`. It is None for an order whose event has no prices: a real provider's adapter declines that one,
+        for Approved confirms the order with nothing paid.
+        """
 
     def call_off(self, idempotency_key: str) -> Approved | None:
         """The payment that was made under this key; or None, which is the promise that none will be made.

@@ -11,7 +11,8 @@ meet, and the result. To undo a charge of which the result is not known is to as
     (no row) --OrderCancelled--> CANCELLED          a tombstone: the order that comes late is not charged
 
 Two may be on one of these ways at once, and the last steps may come days later, when an event is redriven. The first
-write wins, so each fact is announced once; the refund has one idempotency key.
+write wins, so each fact is announced once; the refund has one idempotency key. A payment that has no place on any of
+these ways is kept in the row as a stray, and the event ends in the failed-events queue: see StrayPayment.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     currency: Currency | None = None
     intended_at: int | None = None
     """Milliseconds since 1970; only while CHARGING, and not in what earlier releases wrote."""
+    strays: tuple[str, ...] = ()
+    """Ids of payments that the gateway made when none was due, or beside `payment_id`."""
 
     @property
     def total(self) -> Money | None:
@@ -74,11 +77,26 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
         return Money(self.amount, self.currency)
 
 
+class StrayPayment(Exception):
+    """The gateway made a payment that this order has no use for. A person must look, and refund it at the provider.
+
+    The row keeps its id, so that each delivery of the order's events raises again and the event ends in the queue.
+    """
+
+    def __init__(self, payment: Payment) -> None:
+        taken = ", ".join(payment.strays)
+        super().__init__(
+            f"order {payment.order_id} is {payment.status}, but the payment provider also took {taken}: "
+            "refund this at the provider"
+        )
+
+
 def charge(rows: Rows[Payment], gateway: Gateway, order: OrderCreated, cause: Received[Fact], now: int) -> None:
     """Do: charge for the order, once, unless it was cancelled before. `now` is in milliseconds since 1970.
 
     Picks up where a crash left off: by asking the gateway again with the same key, while the gateway knows the key.
-    An intent that is older is called off; if that finds no payment, the payment has failed.
+    An intent that is older is called off; if that finds no payment, the payment has failed. Raises StrayPayment, and
+    what the gateway raises.
     """
     payment = transition(
         rows, order.order_id, lambda seen: intend_charge(seen, order, cause.event_id, now), probably_new=True
@@ -91,16 +109,19 @@ def charge(rows: Rows[Payment], gateway: Gateway, order: OrderCreated, cause: Re
         else:
             answer = gateway.call_off(payment.idempotency_key) or CalledOff()
         payment = transition(rows, order.order_id, lambda seen: charged(seen, order, answer), cause=cause)
-    _undo_if_cancelled(rows, gateway, payment, cause)
+    _finish(rows, gateway, payment, cause)
 
 
 def undo(rows: Rows[Payment], gateway: Gateway, order: OrderCancelled, cause: Received[Fact]) -> None:
-    """Undo: refund what was charged, once, and see to it that nothing is charged later."""
+    """Undo: refund what was charged, once, and see to it that nothing is charged later.
+
+    Raises StrayPayment, and what the gateway raises.
+    """
     payment = transition(rows, order.order_id, lambda seen: cancel(seen, order))
-    _undo_if_cancelled(rows, gateway, payment, cause)
+    _finish(rows, gateway, payment, cause)
 
 
-def _undo_if_cancelled(rows: Rows[Payment], gateway: Gateway, payment: Payment | None, cause: Received[Fact]) -> None:
+def _finish(rows: Rows[Payment], gateway: Gateway, payment: Payment | None, cause: Received[Fact]) -> None:
     if payment and payment.status is Status.CANCELLING:
         assert payment.idempotency_key is not None
         found = gateway.call_off(payment.idempotency_key)
@@ -108,7 +129,9 @@ def _undo_if_cancelled(rows: Rows[Payment], gateway: Gateway, payment: Payment |
     if payment and payment.status is Status.REFUNDING:
         assert payment.payment_id is not None
         gateway.refund(payment.payment_id, payment.total, idempotency_key=f"{payment.idempotency_key}:refund")
-        transition(rows, payment.order_id, refunded, cause=cause)
+        payment = transition(rows, payment.order_id, refunded, cause=cause)
+    if payment and payment.strays:
+        raise StrayPayment(payment)
 
 
 def intend_charge(payment: Payment | None, order: OrderCreated, key: str, now: int) -> Change[Payment] | None:
@@ -134,9 +157,12 @@ def may_be_charged(payment: Payment, now: int) -> bool:
 
 
 def charged(payment: Payment | None, order: OrderCreated, answer: Answer) -> Change[Payment] | None:
-    """The result, once the gateway has answered."""
-    if payment is None or payment.status is not Status.CHARGING:
-        return called_off(payment, answer if isinstance(answer, Approved) else None)
+    """The result, once the gateway has answered. Of an order that was cancelled meanwhile, the call-off finds it."""
+    assert payment is not None, "the intent was written before, and no row is ever deleted"
+    if payment.status is Status.CANCELLING:
+        return None
+    if payment.status is not Status.CHARGING:
+        return _kept_if_stray(payment, answer)
     if isinstance(answer, Approved):
         return _paid(payment, answer, Status.SUCCEEDED)
     declined = tuple(Pieces(product_id=line.product_id, quantity=line.quantity) for line in order.items)
@@ -161,8 +187,9 @@ def called_off(payment: Payment | None, found: Approved | None) -> Change[Paymen
 
     One that was made is announced before it is refunded, so that those who follow the order see what is to be undone.
     """
-    if payment is None or payment.status is not Status.CANCELLING:
-        return None
+    assert payment is not None, "it was CANCELLING before, and no row is ever deleted"
+    if payment.status is not Status.CANCELLING:
+        return _kept_if_stray(payment, found)
     if found is None:
         return Change(_now(payment, Status.CANCELLED))
     return _paid(payment, found, Status.REFUNDING)
@@ -192,6 +219,13 @@ def _paid(payment: Payment, answer: Approved, status: Status) -> Change[Payment]
         currency=payment.currency,
     )
     return Change(msgspec.structs.replace(_now(payment, status), payment_id=answer.payment_id), fact)
+
+
+def _kept_if_stray(payment: Payment, answer: Answer | None) -> Change[Payment] | None:
+    """Another was faster, and the row has its result. That is the same payment, unless something went wrong."""
+    if not isinstance(answer, Approved) or answer.payment_id in (payment.payment_id, *payment.strays):
+        return None
+    return Change(msgspec.structs.replace(payment, strays=(*payment.strays, answer.payment_id)))
 
 
 def _now(payment: Payment, status: Status) -> Payment:

@@ -226,7 +226,8 @@ def test_an_event_that_cannot_be_kept_ends_in_the_queue_with_the_reason(timeline
         # when
         alone.put_event("eventflow.basket", "BasketCheckedOut", {**detail, "shipping": shipping()})
         alone.put_event("eventflow.orders", "OrderCreated", {**detail, "big": "x" * 240_000})
-        alone.put_event("eventflow.payment", "PaymentSucceeded", {"orderId": order})
+        whole = {"orderId": order, "amount": 1999, "metadata": {"eventId": "e", "occurredAt": 1000 * int(time.time())}}
+        alone.put_event("eventflow.payment", "PaymentSucceeded", whole)
 
         # then it is there but for what is not to be kept, and the large one has what its place needs
         records = eventually(lambda: alone.messages("TimelineFailedEvents"), lambda seen: len(seen) == 2)
@@ -241,6 +242,15 @@ def test_an_event_that_cannot_be_kept_ends_in_the_queue_with_the_reason(timeline
             assert "1024" in record["responsePayload"]["errorMessage"]
         # and the other is kept
         assert alone.until_told(order, "PaymentSucceeded")["status"] == "open"
+
+        # when it comes again, cut for the queue, as after a summary that could not be written
+        alone.put_event("eventflow.payment", "PaymentSucceeded", {**whole, "amount": None, "cut": "too large"})
+        alone.until_at_rest()
+
+        # then the whole one stays, and nothing has failed
+        (event,) = alone.ask(order).body["events"]
+        assert event["detail"]["amount"] == 1999
+        assert len(alone.messages("TimelineFailedEvents")) == 2
 
 
 def test_of_a_saga_too_big_to_be_looked_at_every_event_is_kept_and_the_newest_are_told(timeline):

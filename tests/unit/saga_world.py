@@ -1,8 +1,8 @@
 """The saga in memory: the services' real decisions, on tables, a bus and a gateway that misbehave as AWS's may.
 
-Whatever the world does next is drawn from a list of numbers: which delivery, whether it is delivered again, what runs
-between a read and the write that follows, where a crash strikes, whose answer is late or lost, when somebody sends
-again what failed. When the list is used up, the world behaves.
+Whatever the world does next is drawn from a list of numbers: which delivery, whether it is delivered again (later, or
+while it is handled), what runs before a write, where a crash strikes, whose answer is late or lost, when somebody sends
+again what failed, and whether under another eventId. When the list is used up, the world behaves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from eventflow import clock
-from eventflow.contracts import Received, read_event
+from eventflow.contracts import Fact, Received, read_event
 from eventflow.events import (
     InventoryReserved,
     Line,
@@ -37,6 +37,10 @@ from payment.payments import Payment
 from payment.payments import Status as Paying
 
 S = TypeVar("S")
+F = TypeVar("F", bound=Fact)
+
+AGAIN = " again"
+"""Ends the eventId of an event that its producer sent once more, under another."""
 
 
 class Crash(Exception):
@@ -58,8 +62,8 @@ class Choices:
 
 @dataclass
 class MemoryRows(Generic[S]):
-    """`Rows` in memory. Others may run between a read and a write; a crash may follow a write; and a write's answer may
-    be lost, upon which the SDK repeats the write and is told what is there by then.
+    """`Rows` in memory. Others may run before a write; a crash may follow it; and its answer may be lost: then the SDK
+    repeats the write and is told what is there by then.
     """
 
     world: World
@@ -67,11 +71,10 @@ class MemoryRows(Generic[S]):
     kept: dict[str, Stored[S]] = field(default_factory=dict)
 
     def read(self, key: str) -> Stored[S] | None:
-        found = self.kept.get(key)
-        self.world.let_others_run()
-        return found
+        return self.kept.get(key)
 
     def write(self, key: str, state: S, revision: int, announcement: Announcement | None) -> None:
+        self.world.let_others_run()
         current = self.kept.get(key)
         if (current.revision if current else 0) != revision - 1:
             raise LostRace(current)
@@ -129,6 +132,7 @@ class MemoryGateway:
     def charge(self, order_id: str, total: Money | None, *, idempotency_key: str) -> Answer:
         paying = self.world.payments.kept[order_id].state.status
         assert paying is Paying.CHARGING, f"a charge is asked for that is known to be {paying}"
+        assert total == self.world.total(order_id)
         self._ask()
         answer, at = self.answers.get(idempotency_key, (None, 0))
         if answer is None or self.world.now - at >= KEY_KEPT_MS:
@@ -155,6 +159,7 @@ class MemoryGateway:
         return found
 
     def refund(self, payment_id: str, total: Money | None, *, idempotency_key: str) -> None:
+        assert total == self.world.total(self.payments[payment_id])
         self._ask()
         self.refunded[idempotency_key] = payment_id
         self._answer()
@@ -196,7 +201,8 @@ class World:
     # What shoppers do
 
     def place(self, order_id: str, lines: tuple[Line, ...]) -> None:
-        quote = Quote(items=lines, total_price=0, currency="USD")
+        total = sum(1_999 * line.quantity for line in lines)
+        quote = Quote(items=lines, total_price=total, currency="USD")
 
         def decide(existing: Order | None) -> Any:
             if existing is not None:
@@ -205,6 +211,12 @@ class World:
             return orders.accept(order_id, "ada", quote, now=clock.now())
 
         self.pending.append(lambda: void(transition(self.orders, order_id, decide, probably_new=True)))
+
+    def total(self, order_id: str) -> Money:
+        """What the order costs."""
+        order = self.orders.kept[order_id].state
+        assert order.currency
+        return Money(order.total_price, order.currency)
 
     def _cancel(self, order_id: str) -> None:
         def decide(order: Order | None) -> Any:
@@ -228,6 +240,8 @@ class World:
 
     def _deliver_one(self) -> None:
         delivery = self.pending.pop(self.choices.below(len(self.pending)))
+        if self.choices.one_in(6):
+            self.pending.append(delivery)  # so that it may be in two hands at once
         self.depth += 1
         try:
             delivery()
@@ -236,9 +250,6 @@ class World:
             # what failed waits in a queue, until somebody sends it again; no invocation lasts as long
             if self.depth == 1 and self.choices.one_in(4):
                 self.now += KEY_KEPT_MS
-        else:
-            if self.choices.one_in(6):
-                self.pending.append(delivery)
         finally:
             self.depth -= 1
         assert min(self.stock.values()) >= 0, f"stock below zero: {self.stock}"
@@ -257,7 +268,7 @@ class World:
             case "OrderCreated":
                 created = read_event(event, OrderCreated)
                 self.pending += [
-                    lambda: payments.charge(self.payments, self.gateway, created.fact, created, self.now),
+                    lambda: payments.charge(self.payments, self.gateway, created.fact, self._sent(created), self.now),
                     lambda: stock.reserve(self.reservations, created.fact, created),
                 ]
                 order_id = created.fact.order_id
@@ -274,6 +285,10 @@ class World:
                 ]
             case "PaymentSucceeded" | "InventoryReserved" | "PaymentFailed" | "InventoryFailed":
                 self.pending.append(lambda: self._advance(event))
+
+    def _sent(self, event: Received[F]) -> Received[F]:
+        """As its producer sent it; one delivery in six was sent anew, which makes it an event of its own."""
+        return msgspec.structs.replace(event, event_id=f"{event.event_id}{AGAIN}") if self.choices.one_in(6) else event
 
     def _advance(self, event: dict[str, Any]) -> None:
         received: Received[PaymentSucceeded | InventoryReserved | StepFailed] = read_event(

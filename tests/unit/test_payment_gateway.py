@@ -99,6 +99,16 @@ def test_a_declined_charge_stays_declined_when_it_is_called_off(db):
     assert charge(gateway) == Declined("payment declined")
     assert gateway.call_off("key") is None
     assert charge(gateway) == Declined("payment declined")
+    # even if the rate is another by then
+    assert charge(SimulatedGateway(Table("SimulatedGatewayTable", "idempotencyKey", Kept), 0)) == Declined(
+        "payment declined"
+    )
+
+
+def test_what_was_called_off_is_not_declined_either(db):
+    gateway = SimulatedGateway(Table("SimulatedGatewayTable", "idempotencyKey", Kept), 100)
+    assert gateway.call_off("key") is None
+    assert charge(gateway) == CalledOff()
 
 
 def test_of_a_charge_and_a_call_off_at_once_the_first_one_wins(gateway, db):

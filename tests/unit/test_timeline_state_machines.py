@@ -80,9 +80,15 @@ def test_whatever_fails_ends_in_the_queue_with_the_reason():
     assert (caught["ErrorEquals"], caught["Next"]) == (["States.ALL"], "Give up")
     # nothing that could fail stands outside
     assert {name for name, state in KEEPER["States"].items() if state["Type"] == "Task"} == {"Give up", "Cut"}
-    # within, nothing is caught but a summary that is older than the one that is there
-    within = [catcher for it in walk(BRANCH) for catcher in it.get("Catch", [])]
-    assert within == [{"ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"], "Next": "Kept"}]
+    # within, nothing is caught but a cut event that is there whole, and a summary older than the one that is there
+    within = {name: it["Catch"] for name, it in BRANCH["States"].items() if "Catch" in it}
+    refused_write = {"ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"]}
+    assert within == {
+        "Keep": [refused_write | {"Output": {}, "Next": "Of a saga?"}],
+        "Summarise": [refused_write | {"Next": "Kept"}],
+    }
+    # without trying it again
+    assert all(BRANCH["States"][name]["Retry"][0] == refused_write | {"MaxAttempts": 0} for name in within)
     # and what cannot be sent as it is, is sent cut
     (refused,) = KEEPER["States"]["Give up"]["Catch"]
     assert (refused["ErrorEquals"], refused["Next"]) == (["States.ALL"], "Cut")
@@ -98,8 +104,8 @@ def test_an_event_costs_two_writes_at_most():
 
 
 def test_a_summary_is_never_replaced_by_one_of_fewer_events():
-    (guarded,) = (state for state in tasks(BRANCH) if "ConditionExpression" in state["Arguments"])
-    assert guarded["Arguments"]["ConditionExpression"] == "attribute_not_exists(events) OR events < :events"
+    summarise = BRANCH["States"]["Summarise"]["Arguments"]
+    assert summarise["ConditionExpression"] == "attribute_not_exists(events) OR events < :events"
     # and it is made from what has surely been written
     (look,) = (state for state in tasks(BRANCH) if state["Resource"].endswith(":query"))
     assert look["Arguments"]["ConsistentRead"] is True
@@ -252,6 +258,21 @@ def test_no_key_of_a_saga_is_longer_than_dynamodb_takes(character, length):
     assert (partition == f"saga#{saga}") == (length <= (256 if character == "x" else 252))
 
 
+@pytest.mark.parametrize(
+    ("number", "partition"),
+    [
+        (4711, "saga#4711"),
+        (999_999_999_999_999, "saga#999999999999999"),
+        (1_000_000_000_000_001, "unplaced#2026-11-20"),
+        (12_345_678_901_234_567, "unplaced#2026-11-20"),
+        (-12_345_678_901_234_567, "unplaced#2026-11-20"),
+    ],
+)
+def test_a_number_is_the_id_of_a_saga_unless_it_would_lose_digits(number, partition):
+    _, write = kept(event({"orderId": number}))
+    assert write["Item"]["sagaId"] == {"S": partition}
+
+
 # What it leaves in the queue
 
 
@@ -320,6 +341,45 @@ def test_an_event_too_large_for_the_queue_is_in_it_cut_to_what_its_place_needs(m
     place = f"{METADATA['occurredAt']}#e-7#eventflow.orders#OrderCreated"
     assert (write["Item"]["sagaId"]["S"], write["Item"]["position"]["S"]) == ("saga#o", place)
     assert write["Item"]["userId"] == {"S": "ada"}
+
+
+def put(table: dict[tuple[str, str], State], write: State) -> None:
+    """DynamoDB's PutItem, by its two conditions. One that is refused changes nothing."""
+    key = write["Item"]["sagaId"]["S"], write["Item"]["position"]["S"]
+    fulfilled = {
+        "attribute_not_exists(sagaId)": key not in table,
+        "attribute_not_exists(sagaId) OR attribute_exists(sagaId)": True,
+    }
+    if fulfilled[write["ConditionExpression"]]:
+        table[key] = write["Item"]
+
+
+def test_a_cut_event_that_is_sent_again_takes_nothing_from_the_whole_one():
+    # given an event that was kept; then its summary failed, and the queue took it cut only
+    whole = event({"orderId": "o", "userId": "ada", "text": "a \uffff b", "metadata": METADATA})
+    table: dict[tuple[str, str], State] = {}
+    _, write = kept(whole)
+    put(table, write)
+    before = dict(table)
+    cut = given_up(whole, refused="Sqs.InvalidMessageContentsException")["MessageBody"]["requestPayload"]
+
+    # when it is sent again
+    _, again = kept(cut)
+    put(table, again)
+
+    # then the row is as it was
+    assert table == before
+
+
+def test_a_cut_event_stands_in_its_place_until_the_whole_one_comes():
+    whole = event({"orderId": "o", "text": "\uffff", "metadata": METADATA})
+    cut = given_up(whole, refused="Sqs.InvalidMessageContentsException")["MessageBody"]["requestPayload"]
+    table: dict[tuple[str, str], State] = {}
+    for it, text in ((cut, None), (whole, "\uffff"), (whole, "\uffff")):
+        _, write = kept(it)
+        put(table, write)
+        (row,) = table.values()
+        assert json.loads(row["detail"]["S"]).get("text") == text
 
 
 def test_what_sqs_refuses_is_cut_and_holds_no_character_that_it_refuses():
