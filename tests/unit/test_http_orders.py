@@ -277,6 +277,16 @@ def test_an_order_that_stands_can_be_cancelled_and_one_that_is_off_stays_as_it_i
         assert not shop.told
 
 
+@pytest.mark.parametrize(("claims", "by"), [(ADA, "the shopper"), (OPERATOR, "an operator")])
+def test_an_order_tells_who_cancelled_it_and_when_it_was_changed_last(shop, monkeypatch, claims, by):
+    has_order(shop, "o1")
+    monkeypatch.setattr("eventflow.clock.now", lambda: 1_795_176_000_000)
+    cancelled = call("POST", "/orders/o1/cancel", claims=claims).body
+    assert cancelled["reason"] == f"cancelled by {by}"
+    assert cancelled["updatedAt"] == call("GET", "/orders/o1").body["updatedAt"] == "2026-11-20T12:00:00.000+00:00"
+    assert shop.rows["OrdersTable"]["o1"]["updatedAt"] == {"N": "1795176000000"}
+
+
 # Listing them
 
 
