@@ -89,7 +89,7 @@ redrive_command = commands.add_parser(
     help="send failed events again, to whoever failed on them",
     description="Send what is in the failed-events queues again, each event to the function or the state machine that "
     "failed on it and to nobody else, and remove what is then handled. It may be interrupted, run again, and run by "
-    "two at once. It ends with 1 if anything is still failing, or could not be sent.",
+    "two at once. It ends with 1 if anything is still failing, could not be sent, or could not be seen.",
 )
 redrive_command.add_argument("--dry-run", action="store_true", help="only tell what would be sent to whom")
 redrive_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
@@ -165,33 +165,35 @@ def main() -> None:
 
 
 def _failed(arguments: argparse.Namespace) -> None:
+    _end_like_ctrl_c()
     stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
-    found = _look(arguments, stacks, sqs)
+    found, missed = _look(arguments, stacks, sqs)
     if arguments.json:
         print(failed.as_json(found, failed.names_of(stacks)))
     else:
-        failed.show(found, failed.names_of(stacks), Console(highlight=False))
+        failed.show(found, failed.names_of(stacks), Console(highlight=False), missed)
 
 
-def _look(arguments: argparse.Namespace, stacks: list[Stack], sqs: SQSClient) -> list[failed.FailedEvent]:
+def _look(arguments: argparse.Namespace, stacks: list[Stack], sqs: SQSClient) -> tuple[list[failed.FailedEvent], int]:
+    """What is in the queues, and about how many messages more SQS did not hand out."""
     queues, aside = failed.failed_queues(stacks, sqs, arguments.service), Console(stderr=True, highlight=False)
-    hidden = failed.held_by_others(queues, sqs)
     with aside.status("Looking into the queues") as status:
         sight = failed.Sight(status.update)
         found = failed.look(queues, sqs, arguments.order, sight)
-    if hidden := hidden or (0 if found else failed.held_by_others(queues, sqs)):
-        aside.print(
-            f"About {hidden} more are in someone else's hands: look again in two minutes (later, if the queue is long)."
-        )
     for queue, missed in sight.missed.items():
         aside.print(
-            f"This may not be all of {queue.service}: SQS handed out no more, or the same ones again, before all were "
-            f"seen; about {missed} are missing. Redrive these, and look again."
+            f"This may not be all of {queue.service}: SQS counts about {missed} more. Another command holds them, or "
+            f"one that was killed: then they are back at about {failed.hidden_until(sight.seen[queue] + missed)}. Or "
+            "they are more than SQS hands out at once. Redrive what is listed, and look again."
         )
-    return found
+    for queue, number in sight.not_given_back.items():
+        if number:
+            aside.print(failed.not_given_back(queue, number, sight.about[queue]))
+    return found, sight.missed.total()
 
 
 def _redrive(arguments: argparse.Namespace) -> None:
+    _end_like_ctrl_c()
     console = Console(highlight=False)
     stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
     names = failed.names_of(stacks)
@@ -202,17 +204,17 @@ def _redrive(arguments: argparse.Namespace) -> None:
     consumers = redrive.Consumers(
         redrive.addresses(stacks), boto3.client("lambda", config=config), boto3.client("stepfunctions", config=config)
     )
-    planned = _look(arguments, stacks, sqs)
+    planned, missed = _look(arguments, stacks, sqs)
+    well = not missed
     if not planned:
-        console.print("Nothing has failed.")
-        return
-    if arguments.dry_run:
-        well = redrive.rehearse(planned, consumers, names, console)
+        failed.show(planned, names, console, missed)
+    elif arguments.dry_run:
+        well &= redrive.rehearse(planned, consumers, names, console)
     else:
         if not runs_here(sqs) and not arguments.yes:
-            failed.show(planned, names, console)
+            failed.show(planned, names, console, missed)
             _confirm("nothing was sent")
-        well = redrive.redrive(planned, consumers, sqs, names, console)
+        well &= redrive.redrive(planned, consumers, sqs, names, console)
     if not well:
         sys.exit(1)
 
@@ -263,7 +265,7 @@ def _smoke(arguments: argparse.Namespace) -> None:
     from ops import smoke  # not above: it needs functions/
     from ops.smoke.deployed import Deployed
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a pipeline that is called off cleans up, too
+    _end_like_ctrl_c()
     console = Console(highlight=False)
     at = Deployed.named(arguments.stack_name)
     with_poison = smoke.poisons(arguments.poison, at.here, at.shop)
@@ -292,6 +294,23 @@ def _replay(arguments: argparse.Namespace) -> None:
         if not arguments.yes:
             _confirm("nothing was replayed")
     follow(events, start(events, replay, target, now), console)
+
+
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+"""A pipeline that is called off; a terminal or a connection that is lost."""
+
+
+def _end_like_ctrl_c() -> None:
+    """These signals end the command as Ctrl-C does, so that it cleans up. What `nohup` ignores stays ignored."""
+    for ending in ENDINGS:
+        if signal.getsignal(ending) == signal.SIG_DFL:
+            signal.signal(ending, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    for ending in ENDINGS:
+        signal.signal(ending, signal.SIG_IGN)  # they often come twice, and the second would cut that short
+    raise KeyboardInterrupt
 
 
 def _confirm(otherwise: str) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.text import Text
 
@@ -31,16 +31,17 @@ if TYPE_CHECKING:
 Event = Mapping[str, Any]
 
 HOLD_SECONDS = 120
-"""For how long at least nobody is handed a message that we hold: longer than any consumer takes. We give it back
-before; only a command that is killed leaves it hidden for so long."""
+"""For how long at least SQS hides a message that we take: longer than any consumer works on it. We give it back before;
+only a command that is killed leaves it hidden."""
 
-LONGEST_HOLD_SECONDS = 12 * 60 * 60
-IN_FLIGHT = 120_000
-"""As long as SQS hides a message, and about as many of a queue as it hides at once; then it hands out no more (SQS
-Developer Guide, "Standard queue quotas")."""
+LONGEST_HOLD_SECONDS = 30 * 60
+"""For how long at most: whoever was killed hides nothing for hours."""
 
 PER_MESSAGE_SECONDS = 0.05
-"""What a look takes for each message, before its own pace is known: half a second for ten."""
+"""What it takes to receive a message, before the own pace is known: half a second for ten."""
+
+MANY = 1_000
+"""To give back so many takes a while."""
 
 GIVERS_BACK = 8
 """So many calls at once give messages back, of which each takes ten."""
@@ -194,67 +195,115 @@ def _leaves(value: Any) -> Iterator[str]:
 # Looking
 
 
-class Hand:
-    """Messages taken out of a queue's sight: until they are removed, or given back when the `with` block ends.
+def hold_seconds(messages: int, pace: float = PER_MESSAGE_SECONDS) -> int:
+    """For how long to hide each message of so many, where `pace` is the seconds that it takes to receive one: until all
+    of them can have been received. Otherwise the first of many would come back while the last are not yet seen.
+    """
+    return min(HOLD_SECONDS + math.ceil(messages * pace), LONGEST_HOLD_SECONDS)
 
-    They stay hidden until all that the queue holds can have been taken, at the pace of the hand so far. Otherwise the
-    first of many would come back while the last are not yet seen, and again and again.
+
+def hidden_until(messages: int) -> str:
+    """When those are back that somebody holds, of a queue of so many."""
+    return f"{datetime.now(UTC) + timedelta(seconds=hold_seconds(messages)):%H:%M} UTC"
+
+
+def not_given_back(queue: FailedQueue, number: int, messages: int) -> str:
+    """What to say of so many that a command failed to give back, of a queue of so many messages."""
+    return (
+        f"{number} of {queue.service} could not be given back: nobody sees them until about {hidden_until(messages)}."
+    )
+
+
+class Hand:
+    """Messages that SQS hides from everybody else: until they are removed or given back, or their time is over. What is
+    left is given back when the `with` block ends.
     """
 
     def __init__(self, queue: FailedQueue, sqs: SQSClient) -> None:
         self.queue = queue
         self.about = messages_in(queue, sqs)
         """How many messages the queue held when this began; SQS counts roughly."""
+        self.not_given_back = 0
+        """How many messages it failed to give back. They come back by themselves when their time is over."""
+        self.in_circles = False
+        """SQS handed out the same messages again and again, so there may be more that it did not hand out."""
         self._sqs = sqs
-        self._receipts: dict[str, str] = {}
+        self._held: dict[str, tuple[str, float]] = {}  # the receipt, and until when SQS hides it
         self._seen: set[str] = set()
-        self._began = monotonic()
+        self._again: set[str] = set()  # what came again, since something new came
+        self._receiving, self._received = 0.0, 0
+        self._cut_off = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        held = list(self._receipts.values())
-        tens = [held[start : start + 10] for start in range(0, len(held), 10)]
-        with ThreadPoolExecutor(GIVERS_BACK) as pool:
-            list(pool.map(self._give_back, tens))
+        self.give_back(list(self._held))
 
-    def _give_back(self, receipts: list[str]) -> None:
+    def give_back(self, message_ids: Iterable[str]) -> None:
+        """Let everybody see these messages again. When this hand takes one of them again, it is new to it."""
+        given = {message_id: self._held.pop(message_id) for message_id in message_ids}
+        self._seen -= given.keys()
+        receipts = [receipt for receipt, until in given.values() if until > monotonic()]  # the others are visible
+        tens = [receipts[start : start + 10] for start in range(0, len(receipts), 10)]
+        self._cut_off = False
+        with ThreadPoolExecutor(GIVERS_BACK) as pool:
+            self.not_given_back += sum(pool.map(self._refused, tens))
+
+    def _refused(self, receipts: list[str]) -> int:
+        """How many of these could not be given back."""
         entries = [
             {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
             for number, receipt in enumerate(receipts)
         ]
-        with suppress(ClientError):  # then they come back by themselves
-            self._sqs.change_message_visibility_batch(QueueUrl=self.queue.url, Entries=entries)  # type: ignore[arg-type]
+        if self._cut_off:
+            return len(receipts)
+        try:
+            answer = self._sqs.change_message_visibility_batch(QueueUrl=self.queue.url, Entries=entries)  # type: ignore[arg-type]
+        except (BotoCoreError, ClientError) as error:
+            self._cut_off |= isinstance(error, BotoCoreError)  # to try the others, too, would take minutes
+            return len(receipts)
+        # a fault of the sender: that message is gone, or visible already
+        return sum(not refused["SenderFault"] for refused in answer.get("Failed", []))
 
-    def take(self, most: int = 10, work_seconds: int = HOLD_SECONDS) -> list[FailedEvent]:
-        """Up to so many, to be worked on for so long in all. None: the queue is empty, or SQS hides no more of it.
+    def take(self) -> list[FailedEvent]:
+        """Up to ten. None: the queue is empty, SQS hides no more of it, or it goes `in_circles`.
 
-        It waits a second for them, for only then does SQS ask all of its servers. In spite of all, a message may come
-        that this hand has taken before.
+        It waits a second for them, for only then does SQS ask all of its servers. A message may come that this hand
+        has taken before: its time was over, or SQS delivered it twice.
         """
+        pace = max(PER_MESSAGE_SECONDS, self._receiving / self._received if self._received else 0)
+        hold = hold_seconds(self.about, pace)
+        began = monotonic()
         answer = self._sqs.receive_message(
             QueueUrl=self.queue.url,
-            MaxNumberOfMessages=most,
-            VisibilityTimeout=min(work_seconds + self._seconds_left(), LONGEST_HOLD_SECONDS),
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=hold,
             WaitTimeSeconds=1,
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=["All"],
         )
-        messages = answer.get("Messages", [])
-        self._receipts |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
-        self._seen |= {message["MessageId"] for message in messages}
-        return [read(message, self.queue) for message in messages]
+        now, messages = monotonic(), answer.get("Messages", [])
+        self._receiving += now - began
+        self._received += len(messages)
+        self._held |= {message["MessageId"]: (message["ReceiptHandle"], now + hold) for message in messages}
+        taken = {message["MessageId"] for message in messages}
+        is_new = not taken <= self._seen
+        self.in_circles = bool(taken) and not is_new and taken <= self._again
+        self._again = set() if is_new else self._again | taken
+        self._seen |= taken
+        return [] if self.in_circles else [read(message, self.queue) for message in messages]
 
-    def _seconds_left(self) -> int:
-        """Until the rest has been taken, at the pace so far."""
-        seen = len(self._seen)
-        pace = max(PER_MESSAGE_SECONDS, (monotonic() - self._began) / seen if seen else 0)
-        return math.ceil(max(self.about - seen, 0) * pace)
+    def holds(self, message_id: str, seconds: float) -> bool:
+        """Whether nobody else is handed this message for so long."""
+        _, until = self._held[message_id]
+        return until - monotonic() >= seconds
 
     def remove(self, message_id: str) -> None:
-        self._sqs.delete_message(QueueUrl=self.queue.url, ReceiptHandle=self._receipts[message_id])
-        del self._receipts[message_id]
+        """Delete it. Raises what boto3 raises, and then it is still held."""
+        receipt, _ = self._held[message_id]
+        self._sqs.delete_message(QueueUrl=self.queue.url, ReceiptHandle=receipt)
+        del self._held[message_id]
 
 
 @dataclass
@@ -265,7 +314,10 @@ class Sight:
     seen: Counter[FailedQueue] = field(default_factory=Counter)
     about: Counter[FailedQueue] = field(default_factory=Counter)
     missed: Counter[FailedQueue] = field(default_factory=Counter)
-    """The queues of which it may not have seen all, and about how many messages it did not see."""
+    """About how many messages of a queue it did not see, because SQS did not hand them out."""
+    not_given_back: Counter[FailedQueue] = field(default_factory=Counter)
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set: what is left is not looked at."""
 
     def show(self) -> None:
         seen = self.seen.total()
@@ -278,7 +330,10 @@ def look(
     """All that the queues hold, or what is about one order, oldest first. What was not seen is in `sight.missed`."""
     watched = sight or Sight()
     with ThreadPoolExecutor(len(queues)) as pool:
-        found = [failed for each in pool.map(lambda queue: _look(queue, sqs, watched), queues) for failed in each]
+        try:
+            found = [failed for each in pool.map(lambda queue: _look(queue, sqs, watched), queues) for failed in each]
+        finally:
+            watched.stop.set()  # the pool waits for its threads, also when someone presses Ctrl-C
     return sorted((it for it in found if order in ("", it.order)), key=lambda it: (it.failed_at, it.message_id))
 
 
@@ -289,27 +344,19 @@ def messages_in(queue: FailedQueue, sqs: SQSClient) -> int:
     return sum(int(answer["Attributes"].get(name, "0")) for name in names)
 
 
-def held_by_others(queues: Iterable[FailedQueue], sqs: SQSClient) -> int:
-    """About how many messages nobody can see, for someone is looking at them or was killed while doing so."""
-    name: QueueAttributeNameType = "ApproximateNumberOfMessagesNotVisible"
-    found = [sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[name]) for queue in queues]
-    return sum(int(answer["Attributes"][name]) for answer in found)
-
-
 def _look(queue: FailedQueue, sqs: SQSClient, sight: Sight) -> list[FailedEvent]:
     found: dict[str, FailedEvent] = {}
     with Hand(queue, sqs) as hand:
         sight.about[queue] = hand.about
-        while taken := hand.take():
+        while not sight.stop.is_set() and (taken := hand.take()):
             found |= {failed.message_id: failed for failed in taken}
-            if len(found) == sight.seen[queue]:  # nothing new: they come back before all are seen
-                break
             sight.seen[queue] = len(found)
             sight.show()
-        if taken or len(found) >= IN_FLIGHT:
-            sight.missed[queue] = max(0, messages_in(queue, sqs) - len(found))
-        if len(found) > IN_FLIGHT / 100:
+        if not sight.stop.is_set() and (missed := max(messages_in(queue, sqs) - len(found), int(hand.in_circles))) > 0:
+            sight.missed[queue] = missed
+        if len(found) > MANY:
             sight.tell(f"Giving back {len(found):,} messages of {queue.service}")
+    sight.not_given_back[queue] = hand.not_given_back
     return list(found.values())
 
 
@@ -326,8 +373,8 @@ def in_a_line(text: str) -> str:
     return line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT - 1]}…"
 
 
-def show(found: Sequence[FailedEvent], names: Mapping[str, str], console: Console) -> None:
-    """`names` are what consumers are called in their template, by physical name."""
+def show(found: Sequence[FailedEvent], names: Mapping[str, str], console: Console, missed: int = 0) -> None:
+    """`names` are what consumers are called in their template, by physical name. So many messages were `missed`."""
     for failed in found:
         console.print(Text(f"{failed.failed_at:%Y-%m-%d %H:%M:%S} UTC  {heading(failed)}"), soft_wrap=True)
         consumer = called(failed.consumer, names)
@@ -336,7 +383,8 @@ def show(found: Sequence[FailedEvent], names: Mapping[str, str], console: Consol
         console.print(Text(f"    {named}message {failed.message_id}"), soft_wrap=True)
     services = Counter(failed.queue.service for failed in found)
     counted = ", ".join(f"{service} {number}" for service, number in sorted(services.items()))
-    console.print(f"{len(found)} failed: {counted}" if found else "Nothing has failed.", soft_wrap=True)
+    told = [f"{len(found)} failed: {counted}"] * bool(found) + [f"about {missed} cannot be seen now"] * bool(missed)
+    console.print("; ".join(told) or "Nothing has failed.", soft_wrap=True)
 
 
 def as_json(found: Sequence[FailedEvent], names: Mapping[str, str]) -> str:

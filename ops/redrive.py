@@ -21,7 +21,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.text import Text
 
-from ops.failed import HOLD_SECONDS, FailedEvent, Hand, called, heading, in_a_line, physical_name, without_personal_data
+from ops.failed import (
+    FailedEvent,
+    Hand,
+    called,
+    heading,
+    in_a_line,
+    not_given_back,
+    physical_name,
+    without_personal_data,
+)
 from ops.stack import Stack
 
 if TYPE_CHECKING:
@@ -30,10 +39,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 LONGEST_CALL_SECONDS = 100
-"""For how long a consumer is waited for. Less than ops.failed.HOLD_SECONDS: nobody is handed the message meanwhile."""
-
-MANY = 10
-"""As many messages as SQS hands out at once."""
+"""For how long a consumer is waited for. Less than ops.failed.HOLD_SECONDS: nobody else is handed the message
+meanwhile."""
 
 LIVE = "live"
 """The alias that traffic goes to, by the template's AutoPublishAlias."""
@@ -172,43 +179,54 @@ def redrive(
 ) -> bool:
     """Send what is planned, queue by queue, and tell of each how it went. Returns whether nothing is left behind."""
     outcomes: Counter[Outcome] = Counter()
-    with console.status(f"Sending again: 0 of {len(planned):,}") as status:
-        for queue in dict.fromkeys(failed.queue for failed in planned):
-            due = {failed.message_id: failed for failed in planned if failed.queue == queue}
-            with Hand(queue, sqs) as hand:
-                for failed, outcome, why in _redriven(hand, due, consumers):
-                    outcomes[outcome] += 1
-                    _tell(failed, outcome, why, names, console)
-                    status.update(f"Sending again: {outcomes.total():,} of {len(planned):,}")
-    console.print(", ".join(f"{number} {outcome}" for outcome, number in outcomes.items()) + ".")
-    return all(outcome.is_well for outcome in outcomes)
+    hands: list[Hand] = []
+    try:
+        with console.status(f"Sending again: 0 of {len(planned):,}") as status:
+            for queue in dict.fromkeys(failed.queue for failed in planned):
+                due = {failed.message_id: failed for failed in planned if failed.queue == queue}
+                hands.append(Hand(queue, sqs))
+                with hands[-1] as hand:
+                    for failed, outcome, why in _redriven(hand, due, consumers):
+                        outcomes[outcome] += 1
+                        _tell(failed, outcome, why, names, console)
+                        status.update(f"Sending again: {outcomes.total():,} of {len(planned):,}")
+    finally:
+        summary = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+        console.print(f"{summary or 'Nothing was sent'}.")
+        for hand in hands:
+            if hand.not_given_back:
+                console.print(not_given_back(hand.queue, hand.not_given_back, hand.about), soft_wrap=True)
+    return all(outcome.is_well for outcome in outcomes) and not any(hand.not_given_back for hand in hands)
 
 
 def _redriven(
     hand: Hand, due: dict[str, FailedEvent], consumers: Consumers
 ) -> Iterator[tuple[FailedEvent, Outcome, str]]:
-    echoes, most = 0, 1
-    in_vain: set[str] = set()  # what was taken since the last that was due
-    while due or echoes:
-        taken = hand.take(most, work_seconds=HOLD_SECONDS * most)
-        if in_vain.issuperset(failed.message_id for failed in taken):  # there is nothing more, or nothing new
-            break
-        most = MANY  # the next that is due may lie behind thousands that are not
+    echoes = 0
+    while (due or echoes) and (taken := hand.take()):
+        late = []
         for failed in taken:
-            in_vain.add(failed.message_id)
             if failed.attempt in consumers.gave_up:
                 # the state machine has itself put into the queue what it was just sent, and that is still there
                 hand.remove(failed.message_id)
                 echoes -= 1
-            elif due.pop(failed.message_id, None):
-                in_vain.clear()
-                most = 1
+            elif failed.message_id not in due:
+                continue
+            elif not hand.holds(failed.message_id, LONGEST_CALL_SECONDS):
+                late.append(failed.message_id)  # those before it took their time
+            else:
+                del due[failed.message_id]
                 before = len(consumers.gave_up)
                 outcome, why = _sent(failed, hand, consumers)
                 echoes += len(consumers.gave_up) - before
                 yield failed, outcome, why
+        if late:
+            hand.give_back(late)
     for failed in due.values():
-        yield failed, Outcome.ELSEWHERE, "someone else has it at this moment, or has dealt with it"
+        if hand.in_circles:
+            yield failed, Outcome.SKIPPED, "SQS hands out others again before this one: run it again"
+        else:
+            yield failed, Outcome.ELSEWHERE, "someone else has it at this moment, or has dealt with it"
 
 
 def _sent(failed: FailedEvent, hand: Hand, consumers: Consumers) -> tuple[Outcome, str]:
@@ -220,7 +238,7 @@ def _sent(failed: FailedEvent, hand: Hand, consumers: Consumers) -> tuple[Outcom
         return Outcome.SKIPPED, str(error)
     try:
         hand.remove(failed.message_id)
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         return Outcome.FAILING, f"it was handled, but is not removed: {error}"
     return Outcome.SENT, ""
 

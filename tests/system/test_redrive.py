@@ -86,10 +86,10 @@ def test_two_people_at_once_send_each_event_once(shop):
         send(shop, "NotificationFailedEvents", each, TARGET_ARN=target, ERROR_CODE="NO_PERMISSIONS")
     # when
     both = [start(shop, "redrive", "--service", "notification", "--order", order) for _ in range(2)]
-    told = [each.communicate(timeout=60)[0] for each in both]
+    told = ["".join(each.communicate(timeout=60)) for each in both]
 
-    # then
-    assert [each.returncode for each in both] == [0, 0], told
+    # then whoever did not see all of them, because the other held some, says so
+    assert [each.returncode for each in both] == [int("This may not be all" in it) for it in told], told
     assert "".join(told).count("sent to NotificationFunction") == 4
     assert order not in json.dumps(shop.messages("NotificationFailedEvents"))
     for each in events:

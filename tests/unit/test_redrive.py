@@ -5,24 +5,29 @@ import heapq
 import io
 import json
 import math
+import os
 import random
 import re
+import signal
 import sys
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from traceback import walk_stack
 from types import SimpleNamespace
 
 import boto3
 import pytest
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from rich.console import Console
+from rich.text import Text
 
 from ops import OpsError, failed, logs
 from ops import __main__ as command_line
-from ops.failed import FailedQueue, Sight, as_json, called, failed_queues, look, names_of, read, show
+from ops.failed import FailedQueue, Hand, Sight, as_json, called, failed_queues, look, names_of, read, show
 from ops.logs import Group, Line, groups_of, lines_about
 from ops.redrive import Consumers, addresses, redrive, rehearse
 from ops.stack import Stack
@@ -225,6 +230,7 @@ class Queues:
         assert 1 <= len(Entries) <= 10
         assert {entry["VisibilityTimeout"] for entry in Entries} == {0}
         self.held -= {entry["ReceiptHandle"] for entry in Entries}
+        return {}
 
     def delete_message(self, QueueUrl, ReceiptHandle):
         assert ReceiptHandle in self.held
@@ -458,6 +464,46 @@ def test_a_rehearsal_calls_nobody():
     assert len(sqs.left(PAYMENT)) == 3
 
 
+THROTTLED = ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."}}, "Invoke")
+
+
+@pytest.mark.parametrize("error", [THROTTLED, EndpointConnectionError(endpoint_url="https://lambda")])
+def test_what_its_consumer_was_never_asked_to_handle_stays(error):
+    class Busy(Lambda):
+        def invoke(self, FunctionName, Payload):
+            if json.loads(Payload)["id"] == "b-1":
+                raise error
+            return super().invoke(FunctionName, Payload)
+
+    sqs = three()
+    well, said = sent(sqs, [PAYMENT], Busy())
+    assert not well
+    assert f"still failing  payment: OrderCreated, order o-1\n    {error}\n" in said
+    assert sqs.left(PAYMENT) == ["m-1"]
+
+
+@pytest.mark.parametrize("error", [THROTTLED, EndpointConnectionError(endpoint_url="https://sqs")])
+def test_what_was_handled_and_cannot_be_removed_is_said_to_be_left(error):
+    # given
+    sqs = three()
+    delete = sqs.delete_message
+
+    def refusing(QueueUrl, ReceiptHandle):
+        if ReceiptHandle == "receipt of m-1":
+            raise error
+        delete(QueueUrl, ReceiptHandle)
+
+    sqs.delete_message = refusing
+
+    # when
+    well, said = sent(sqs, [PAYMENT])
+
+    # then
+    assert not well
+    assert f"still failing  payment: OrderCreated, order o-1\n    it was handled, but is not removed: {error}\n" in said
+    assert sqs.left(PAYMENT) == ["m-1"]
+
+
 class Interrupting(Lambda):
     def invoke(self, FunctionName, Payload):
         if json.loads(Payload)["id"] == "b-1":
@@ -465,10 +511,12 @@ class Interrupting(Lambda):
         return super().invoke(FunctionName, Payload)
 
 
-def test_whoever_stops_it_loses_nothing():
-    sqs = three()
+def test_whoever_stops_it_loses_nothing_and_is_told_how_far_it_came():
+    sqs, said = three(), io.StringIO()
+    planned = look([PAYMENT], sqs)
     with pytest.raises(KeyboardInterrupt):
-        sent(sqs, [PAYMENT], Interrupting())
+        redrive(planned, Consumers(ADDRESSES, Interrupting(), None), sqs, NAMES, Console(file=said, width=200))
+    assert said.getvalue().endswith("1 sent.\n")
     assert sqs.left(PAYMENT) == ["m-1", "m-2"]
 
 
@@ -510,7 +558,7 @@ class LongQueue:
         self.bodies = {f"m-{n}": json.dumps(record(of(f"b-{n}"))) for n in range(number)}
         self.visible, self.back_at, self.hidden = list(self.bodies), [], {}
         self.seconds, self.flight, self.roughly = seconds, flight, roughly
-        self.now, self.received, self.deleted, self.receipts = 0.0, 0, [], 0
+        self.now, self.calls, self.received, self.deleted, self.receipts = 0.0, 0, 0, [], 0
         self.chance, self.lock = random.Random(7), threading.Lock()
 
     def monotonic(self):
@@ -519,6 +567,10 @@ class LongQueue:
     def _call(self):
         self.now += self.seconds
         assert self.now < 2 * self.LONGEST, f"it does not end: {self.received} received, of {len(self.bodies)}"
+        self.calls += 1
+        self.come_back()
+
+    def come_back(self):
         while self.back_at and self.back_at[0][0] <= self.now:
             _, message_id, receipt = heapq.heappop(self.back_at)
             if self.hidden.get(message_id) == receipt:
@@ -553,16 +605,21 @@ class LongQueue:
 
     def change_message_visibility_batch(self, QueueUrl, Entries):
         with self.lock:
+            self.come_back()
             for entry in Entries:
                 message_id = entry["ReceiptHandle"].partition(" ")[0]
-                if self.hidden.get(message_id) == entry["ReceiptHandle"]:
-                    del self.hidden[message_id]
-                    self.visible.append(message_id)
+                assert self.hidden.pop(message_id, None) == entry["ReceiptHandle"], "it may be someone else's by now"
+                self.visible.append(message_id)
+        return {}
 
     def delete_message(self, QueueUrl, ReceiptHandle):
         message_id = ReceiptHandle.partition(" ")[0]
         assert self.hidden.pop(message_id) == ReceiptHandle
         self.deleted.append(message_id)
+
+    def hidden_for(self):
+        """How many seconds at most, if nobody gives anything back."""
+        return max(at for at, message_id, receipt in self.back_at if self.hidden.get(message_id) == receipt) - self.now
 
     def taken_by_another(self, *message_ids):
         self.visible = [it for it in self.visible if it not in message_ids]
@@ -579,7 +636,9 @@ def long_queue(monkeypatch):
 
 
 class Outage:
-    """A function that takes a while, and fails on what it is told to. Each event is sent to it once."""
+    """A function that takes a while, and fails on what it is told to. Each event is sent to it once, and nobody else is
+    handed its message meanwhile.
+    """
 
     def __init__(self, queue, seconds, fails=lambda number: False):
         self.queue, self.seconds, self.fails, self.invoked = queue, seconds, fails, set()
@@ -589,6 +648,8 @@ class Outage:
         assert event not in self.invoked, "sent twice"
         self.invoked.add(event)
         self.queue.now += self.seconds
+        self.queue.come_back()
+        assert event.replace("b", "m") in self.queue.hidden, "someone else is handed it"
         if self.fails(int(event.partition("-")[2])):
             told = json.dumps({"errorType": "Throttled", "errorMessage": "again"})
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(told.encode())}
@@ -599,11 +660,13 @@ class Quiet:
     """A console that only counts: to print tens of thousands of lines takes seconds."""
 
     def __init__(self):
-        self.lines = 0
+        self.lines, self.said = 0, []
 
     def print(self, text, **_):
         self.lines += 1
         self.last = str(text)
+        if not isinstance(text, Text):  # not about one message
+            self.said.append(text)
 
     def status(self, _):
         return contextlib.nullcontext(SimpleNamespace(update=lambda text: None))
@@ -639,12 +702,184 @@ def test_a_queue_that_sqs_counts_wrongly_is_listed_to_an_end_and_it_is_said_that
     assert len(queue.visible) == 2_000
 
 
-def test_what_is_more_than_sqs_hands_out_is_said_to_be_missed(long_queue, monkeypatch):
-    monkeypatch.setattr(failed, "IN_FLIGHT", 3_000)
-    queue, sight = long_queue(4_000, flight=3_000), Sight()
-    assert len(look([PAYMENT], queue, sight=sight)) == 3_000
-    assert sight.missed == {PAYMENT: 1_000}
-    assert len(queue.visible) == 4_000
+def test_what_is_more_than_sqs_hands_out_is_said_to_be_missed(long_queue):
+    queue, sight = long_queue(400, flight=290), Sight()
+    assert len(look([PAYMENT], queue, sight=sight)) == 290
+    assert sight.missed == {PAYMENT: 110}
+    assert len(queue.visible) == 400
+
+
+def test_where_messages_come_back_before_all_were_seen_it_is_said_although_sqs_counts_none(long_queue, monkeypatch):
+    monkeypatch.setattr(failed, "LONGEST_HOLD_SECONDS", 20)
+    queue, sight = long_queue(1_000, seconds=1, roughly=0), Sight()
+    look([PAYMENT], queue, sight=sight)
+    assert sight.missed[PAYMENT] > 0
+
+
+def test_a_message_that_sqs_delivers_twice_ends_no_look(long_queue):
+    # given
+    queue, sight = long_queue(100), Sight()
+    receive, answers = queue.receive_message, []
+
+    def twice(**request):
+        answers.append(receive(**request) if len(answers) != 1 else answers[0])
+        return answers[-1]
+
+    queue.receive_message = twice
+
+    # then
+    assert len(look([PAYMENT], queue, sight=sight)) == 100
+    assert sight.missed == {}
+
+
+def test_what_others_hold_is_said_to_be_missed(long_queue):
+    queue, sight = long_queue(100), Sight()
+    with Hand(PAYMENT, queue) as colleagues:
+        for _ in range(9):
+            colleagues.take()
+        assert len(look([PAYMENT], queue, sight=sight)) == 10
+    assert sight.missed == {PAYMENT: 90}
+
+
+def signalled(number, noticed):
+    """Sends this process a signal once its main thread waits for the threads that look into queues. One that comes just
+    before that thread really sleeps wakes it only when the next comes (CPython's locks), so there may be more.
+    """
+    deadline = time.monotonic() + 5
+    while "result" not in (waits := [frame.f_code.co_name for frame, _ in walk_stack(main_frame())]):
+        assert time.monotonic() < deadline, waits
+    os.kill(os.getpid(), number)
+    while not noticed.wait(1):
+        assert time.monotonic() < deadline, "it goes on"
+        os.kill(os.getpid(), number)
+
+
+def main_frame():
+    return sys._current_frames()[threading.main_thread().ident]
+
+
+def test_whoever_stops_a_look_does_not_wait_for_the_rest_of_it(long_queue):
+    # given
+    queue, sight = long_queue(1_000), Sight()
+    receive = queue.receive_message
+
+    def interrupted(**request):
+        if queue.calls == 5:
+            signalled(signal.SIGINT, sight.stop)
+        return receive(**request)
+
+    queue.receive_message = interrupted
+
+    # when
+    with pytest.raises(KeyboardInterrupt):
+        look([PAYMENT], queue, sight=sight)
+
+    # then
+    assert queue.calls == 6, "it was told to stop after the fifth"
+    assert len(queue.visible) == 1_000, "not given back"
+
+
+class Killed(BaseException):
+    """As by `kill -9`: nothing is given back."""
+
+
+def test_what_a_killed_redrive_held_is_back_after_two_minutes_and_a_second_for_every_twenty(long_queue):
+    # given consumers that take long, and fail
+    queue = long_queue(600, seconds=0.05)
+    planned = look([PAYMENT], queue)
+    function = Outage(queue, 15)
+
+    def killed(number):
+        if len(function.invoked) == 30:
+            raise Killed
+        return True
+
+    function.fails = killed
+    queue.change_message_visibility_batch = lambda **_: {}
+
+    # when
+    with pytest.raises(Killed):
+        again(planned, queue, function)
+
+    # then
+    assert queue.hidden_for() <= 120 + 600 / 20
+
+
+@pytest.mark.parametrize("how", [{"roughly": 10_000}, {"seconds": 100}])
+def test_nothing_is_hidden_for_more_than_half_an_hour_however_long_or_slow_the_queue(long_queue, how):
+    queue = long_queue(400, **how)
+    with Hand(PAYMENT, queue) as hand:
+        for _ in range(2):
+            hand.take()
+        assert queue.hidden_for() == 30 * 60
+
+
+def test_ten_messages_are_sent_for_each_call_that_receives_them(long_queue):
+    queue = long_queue(200)
+    planned = look([PAYMENT], queue)
+    queue.calls = 0
+    assert again(planned, queue, Outage(queue, 0.1)) == (True, "200 sent.")
+    assert queue.calls <= 25
+
+
+def test_what_was_taken_with_others_that_take_long_is_given_back_and_sent_later(long_queue):
+    queue = long_queue(10)  # which Outage wants hidden until it is done with it
+    planned = look([PAYMENT], queue)
+    assert again(planned, queue, Outage(queue, 90)) == (True, "10 sent.")
+
+
+def test_those_that_fail_again_come_back_often_and_are_not_sent_again(long_queue):
+    queue = long_queue(300)
+    planned = look([PAYMENT], queue)
+    assert again(planned, queue, Outage(queue, 60, fails=lambda number: True)) == (False, "300 still failing.")
+
+
+def cut_off(*_, **__):
+    raise EndpointConnectionError(endpoint_url=URL)
+
+
+def test_where_the_network_is_gone_when_messages_are_given_back_it_is_said_what_was_sent_and_what_is_hidden(long_queue):
+    # given a hundred that are sent, among others
+    queue, tried = long_queue(400), []
+    planned = look([PAYMENT], queue)[:100]
+    queue.change_message_visibility_batch = lambda **request: cut_off(tried.append(request))
+    said = Quiet()
+
+    # when
+    well = redrive(planned, Consumers(ADDRESSES, Outage(queue, 0.1), None), queue, NAMES, said)
+
+    # then
+    assert not well
+    summary, hidden = said.said
+    assert summary == "100 sent."
+    assert re.match(
+        rf"{len(queue.hidden)} of payment could not be given back: nobody sees them until about \d\d:\d\d", hidden
+    )
+    assert len(tried) <= failed.GIVERS_BACK, "each call without a network takes a while"
+
+
+def test_what_sqs_refuses_to_take_back_is_counted_and_the_rest_is_given_back(long_queue):
+    # given a call that is throttled, one message that SQS fails on, and one that is gone
+    queue = long_queue(100)
+    give_back, calls = queue.change_message_visibility_batch, iter(range(10))
+
+    def refusing(QueueUrl, Entries):
+        match next(calls):
+            case 0:
+                raise ClientError({"Error": {"Code": "RequestThrottled", "Message": "slow down"}}, "ChangeVisibility")
+            case 1:
+                give_back(QueueUrl, Entries[2:])
+                return {"Failed": [{"Id": "0", "SenderFault": False}, {"Id": "1", "SenderFault": True}]}
+            case _:
+                return give_back(QueueUrl, Entries)
+
+    queue.change_message_visibility_batch = refusing
+    sight = Sight()
+
+    # then
+    assert len(look([PAYMENT], queue, sight=sight)) == 100
+    assert sight.not_given_back == {PAYMENT: 11}
+    assert len(queue.visible) == 88
 
 
 def test_more_than_ten_thousand_are_each_sent_once_and_those_that_fail_stay(long_queue):
@@ -673,6 +908,16 @@ def test_a_few_of_more_than_ten_thousand_are_found_and_the_rest_is_left(long_que
     assert len(queue.visible) == 11_997
 
 
+def test_what_sqs_hands_out_too_late_is_left_to_the_next_run(long_queue, monkeypatch):
+    # given messages that come back before all of the queue can have been received
+    queue = long_queue(1_000, seconds=1)
+    planned = look([PAYMENT], queue)[:1]
+    monkeypatch.setattr(failed, "LONGEST_HOLD_SECONDS", 20)
+    queue.taken_by_another(planned[0].message_id)
+    # then
+    assert again(planned, queue, Outage(queue, 1)) == (False, "1 skipped.")
+
+
 def test_it_ends_where_another_has_taken_what_is_due(long_queue):
     queue = long_queue(3_000)
     function = Outage(queue, 1, fails=lambda number: True)
@@ -688,31 +933,115 @@ def test_it_ends_where_another_has_taken_what_is_due(long_queue):
 
 @pytest.fixture
 def on_aws(monkeypatch):
-    """`python -m ops redrive` with the given options, on AWS; the queue is what it returns."""
+    """`python -m ops redrive` with the given options, on AWS; what is left is what it returns."""
     sqs, lambdas = three(), Lambda()
     sqs.meta = boto3.client("sqs").meta
-    sqs.get_queue_attributes = lambda QueueUrl, AttributeNames: {
-        "Attributes": {"QueueArn": SQS + "x", "ApproximateNumberOfMessagesNotVisible": "0"}
-    }
     clients = {"sqs": sqs, "lambda": lambdas}
     monkeypatch.setattr(boto3, "client", lambda name, **_: clients.get(name))
     queues = {"AWS::SQS::Queue": {"PaymentFailedEvents": PAYMENT.url}}
     payment = replace(STACKS[0], resources={**STACKS[0].resources, **queues})
     monkeypatch.setattr(Stack, "with_timelines", lambda name, _: [payment])
 
-    def run(*options):
-        monkeypatch.setattr(sys, "argv", ["ops", "redrive", *options])
+    def run(*options, command="redrive"):
+        monkeypatch.setattr(sys, "argv", ["ops", command, *options])
         command_line.main()
-        return sqs.left(PAYMENT)
+        return sqs.messages[PAYMENT.url]
 
-    return run
+    run.sqs = sqs
+    before = {ending: signal.getsignal(ending) for ending in (signal.SIGHUP, signal.SIGTERM)}
+    yield run
+    for ending, handler in before.items():
+        signal.signal(ending, handler)
 
 
-def test_it_is_said_where_sqs_may_not_have_handed_out_all(on_aws, monkeypatch, capsys):
-    monkeypatch.setattr(failed, "IN_FLIGHT", 3)
-    on_aws("--dry-run")
-    said = " ".join(capsys.readouterr().err.split())
-    assert "This may not be all of payment: SQS handed out no more" in said
+def hidden_notes(capsys):
+    said = capsys.readouterr()
+    return said.out, " ".join(said.err.split())
+
+
+@pytest.mark.parametrize("command", ["failed", "redrive"])
+def test_while_all_that_failed_is_hidden_nobody_is_told_that_nothing_has_failed(on_aws, capsys, command):
+    # given what a command held that was killed
+    on_aws.sqs.held = {f"receipt of m-{n}" for n in range(3)}
+
+    # when
+    with contextlib.suppress(SystemExit):
+        on_aws(command=command)
+
+    # then
+    out, err = hidden_notes(capsys)
+    assert out == "about 3 cannot be seen now\n"
+    assert re.search(r"This may not be all of payment: SQS counts about 3 more\..* back at about \d\d:\d\d UTC", err)
+
+
+@pytest.mark.parametrize("options", [["--yes"], ["--dry-run"]])
+def test_it_ends_with_1_if_anything_is_hidden_although_all_else_is_well(on_aws, capsys, options):
+    on_aws.sqs.held = {"receipt of m-1"}
+    with pytest.raises(SystemExit, match="1"):
+        on_aws(*options)
+    out, err = hidden_notes(capsys)
+    assert out.endswith(("2 sent.\n", "2 looked at, nothing sent.\n"))
+    assert "SQS counts about 1 more" in err
+
+
+def test_what_failed_and_what_is_hidden_is_told_in_one_line(on_aws, capsys):
+    on_aws.sqs.held = {"receipt of m-1"}
+    on_aws(command="failed")
+    assert hidden_notes(capsys)[0].endswith("2 failed: payment 2; about 1 cannot be seen now\n")
+
+
+@pytest.mark.parametrize("command", ["failed", "redrive"])
+def test_without_anything_failed_nothing_has_failed(on_aws, capsys, command):
+    on_aws.sqs.messages[PAYMENT.url] = []
+    on_aws(command=command)
+    assert hidden_notes(capsys) == ("Nothing has failed.\n", "")
+
+
+def test_what_a_look_could_not_give_back_is_told(on_aws, capsys):
+    on_aws.sqs.change_message_visibility_batch = cut_off
+    on_aws(command="failed")
+    assert "3 of payment could not be given back" in hidden_notes(capsys)[1]
+
+
+ENDINGS = pytest.mark.parametrize("ending", [signal.SIGHUP, signal.SIGTERM])
+
+
+@ENDINGS
+def test_a_look_whose_terminal_is_lost_or_whose_pipeline_is_called_off_gives_back_what_it_holds(
+    on_aws, monkeypatch, ending
+):
+    # given
+    looks, receive = [], on_aws.sqs.receive_message
+    monkeypatch.setattr(failed, "Sight", lambda tell: looks.append(Sight(tell)) or looks[-1])
+
+    def received(**request):
+        if on_aws.sqs.held:
+            signalled(ending, looks[0].stop)
+        return receive(**request)
+
+    on_aws.sqs.receive_message = received
+
+    # when
+    with pytest.raises(KeyboardInterrupt):
+        on_aws(command="failed")
+
+    # then
+    assert len(on_aws.sqs.left(PAYMENT)) == 3
+    assert signal.getsignal(ending) == signal.SIG_IGN, "a second one, as it often comes, would cut this short"
+
+
+@ENDINGS
+def test_a_redrive_does_so_too(on_aws, monkeypatch, ending):
+    monkeypatch.setattr(Lambda, "invoke", lambda *_, **__: os.kill(os.getpid(), ending))
+    with pytest.raises(KeyboardInterrupt):
+        on_aws("--yes")
+    assert len(on_aws.sqs.left(PAYMENT)) == 3
+
+
+def test_under_nohup_it_outlives_its_terminal(on_aws):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert on_aws("--yes") == []
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def test_on_aws_nothing_is_sent_unless_someone_agrees_to_what_is_shown(on_aws, monkeypatch, capsys):
