@@ -91,7 +91,7 @@ class World:
                 return handle()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(lines, min_size=len(ORDERS), max_size=len(ORDERS)),
     adjustments,
