@@ -16,6 +16,11 @@ JUNIT    =
 FOLLOW   =
 YES      =
 UNPACK   =
+SEED     =
+DEPTH    =
+SCENARIO =
+ORDERS   =
+MUTANTS  =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
@@ -33,7 +38,7 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas test test-unit \
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas simulate test test-unit \
   test-system lint format benchmark cost clean remember-python
 
 help: ## List what make can do
@@ -91,6 +96,11 @@ test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
 
 test-system: $(VENVS) ## Run the tests of the deployed stack, on an embedded cloud of their own
 	@$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system
+
+simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS [SEED=...] [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [MUTANTS=1]
+	@PYTHONPATH=functions PYTHONHASHSEED=0 $(DEV)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") \
+	  $(if $(DEPTH),--depth "$(DEPTH)") $(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(ORDERS),--orders "$(ORDERS)") \
+	  $(if $(MUTANTS),--mutants)
 
 lint: .venvs/dev/ready ## Check format, code, types and templates
 	@$(DEV)/ruff format --check $(CODE)

@@ -1,0 +1,142 @@
+"""Many schedules on all processors. What each worker finds is added up."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from ..unit.sam_template import ROOT
+from . import cloud
+from .clock import Clock, in_charge
+from .explore import Simulator
+from .schedules import Schedule
+
+BATCH = 20
+
+
+@dataclass(frozen=True)
+class Broken:
+    schedule: Schedule
+    wrong: tuple[str, ...]
+
+
+@dataclass
+class Findings:
+    """Of some schedules."""
+
+    schedules: int = 0
+    calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """(function, call, fate)."""
+    used: set[tuple[str, str, str]] = field(default_factory=set)
+    """(function, action, resource)."""
+    orders: int = 0
+    broken: list[Broken] = field(default_factory=list)
+    reached: dict[tuple[str, str], tuple[Schedule, int]] = field(default_factory=dict)
+    """Where each call of a function can be struck: a schedule, and the number of the choice of its fate."""
+
+    def __iadd__(self, other: Findings) -> Findings:
+        self.schedules += other.schedules
+        self.calls += other.calls
+        self.used |= other.used
+        self.orders += other.orders
+        self.broken += other.broken
+        self.reached = other.reached | self.reached
+        return self
+
+
+@dataclass
+class _Worker:
+    """One of a process."""
+
+    simulator: Simulator | None = None
+    ours: AbstractContextManager[None] | None = None
+    """Keeps time and chance in the simulator's hands."""
+
+
+_worker = _Worker()
+
+
+def _begin(source: Path) -> None:
+    clock = Clock()
+    _worker.simulator = Simulator(cloud.main(), clock, source)
+    _worker.ours = in_charge(clock)
+    _worker.ours.__enter__()
+
+
+def simulate(schedules: Sequence[Schedule], until_broken: bool = False) -> Findings:
+    """In a worker. The first that breaks a rule by chance is cut down, unless all that is asked is whether one does."""
+    assert _worker.simulator
+    found = Findings()
+    for schedule in schedules:
+        run = _worker.simulator.run(schedule.people(), schedule.choices(), schedule.scenario)
+        found.schedules += 1
+        found.calls += run.world.calls
+        found.used |= run.world.used
+        found.orders += len(run.world.dynamodb.rows["OrdersTable"])
+        if run.wrong:
+            named = schedule
+            if schedule.departures is None and not (found.broken or until_broken):
+                departures = run.world.choices.departures
+                shorter = _worker.simulator.shortened(schedule.people(), departures, schedule.scenario)
+                named = Schedule(schedule.scenario, tuple(shorter.items()))
+            found.broken.append(Broken(named, tuple(run.wrong)))
+            if until_broken:
+                return found
+        if schedule.departures is not None:
+            for number, choice in enumerate(run.world.choices.made):
+                function, _, rest = choice.options[0].partition(": ")
+                if rest.endswith(": done"):
+                    found.reached.setdefault((function, rest.removesuffix(": done")), (schedule, number))
+    return found
+
+
+class Crew:
+    """Workers, one for each processor. `tell` is told how many schedules are done."""
+
+    def __init__(self, source: Path = ROOT / "functions", tell: Callable[[int], None] = lambda done: None) -> None:
+        self._pool = ProcessPoolExecutor(os.cpu_count(), initializer=_begin, initargs=(source,))
+        self._tell = tell
+        self.done = 0
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def work(self, schedules: Iterable[Schedule], until_broken: bool = False) -> Findings:
+        found, waiting, left = Findings(), set(), iter(schedules)
+        most = 2 * (os.cpu_count() or 1)
+        while True:
+            while len(waiting) < most and (batch := list(islice(left, BATCH))):
+                waiting.add(self._pool.submit(simulate, batch, until_broken))
+            if not waiting:
+                return found
+            ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for each in ready:
+                found += each.result()
+                self.done += each.result().schedules
+            self._tell(self.done)
+            if until_broken and found.broken:
+                return found
+
+    def departing(self, schedules: Iterable[Schedule]) -> Iterator[Schedule]:
+        """Each of these schedules with one departure more, after those that it has."""
+        for schedule in schedules:
+            for number, options in self._pool.submit(choices_of, schedule).result():
+                for option in range(1, options):
+                    yield Schedule(schedule.scenario, (*(schedule.departures or ()), (number, option)))
+
+
+def choices_of(schedule: Schedule) -> list[tuple[int, int]]:
+    """In a worker: each choice that comes after the schedule's last departure, and how many options it has."""
+    assert _worker.simulator
+    run = _worker.simulator.run(schedule.people(), schedule.choices(), schedule.scenario)
+    last = max((number for number, _ in schedule.departures or ()), default=-1)
+    return [(number, len(it.options)) for number, it in enumerate(run.world.choices.made) if number > last]

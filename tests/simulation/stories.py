@@ -1,0 +1,189 @@
+"""Small stories of DynamoDB calls, as the functions make them: the simulated one must answer as the emulator does.
+
+`{}` in a key is a text of the story's own, so that stories do not meet in one table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Call = tuple[str, dict[str, Any]]
+
+ORDERS = {"TableName": "OrdersTable"}
+RECORDS = {"TableName": "IdempotencyTable"}
+STOCK = {"TableName": "InventoryTable"}
+ALL_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+def order(name: str, **attributes: Any) -> dict[str, Any]:
+    return {"orderId": {"S": f"{{}}-{name}"}, **attributes}
+
+
+def put(item: dict[str, Any], condition: str | None = None, **values: str) -> dict[str, Any]:
+    asked: dict[str, Any] = {"Item": item}
+    if condition:
+        asked |= {"ConditionExpression": condition, **ALL_OLD}
+    if values:
+        asked["ExpressionAttributeValues"] = {f":{name}": {"N": value} for name, value in values.items()}
+    return asked
+
+
+def moved(product: str, by: int, needed: int | None = None) -> dict[str, Any]:
+    values = {":by": {"N": str(by)}, ":now": {"N": "1"}}
+    asked: dict[str, Any] = {
+        **STOCK,
+        "Key": {"productId": {"S": f"{{}}-{product}"}},
+        "UpdateExpression": "ADD availableQty :by SET updatedAt = :now",
+        **ALL_OLD,
+    }
+    if needed is not None:
+        asked["ConditionExpression"] = "availableQty >= :needed"
+        values[":needed"] = {"N": str(needed)}
+    return asked | {"ExpressionAttributeValues": values}
+
+
+def got(table: dict[str, str], **key: str) -> Call:
+    return "get_item", {**table, "Key": {name: {"S": value} for name, value in key.items()}, "ConsistentRead": True}
+
+
+NEW = "attribute_not_exists(orderId)"
+ONE, TWO = {"N": "1"}, {"N": "2"}
+LISTED = {
+    **ORDERS,
+    "IndexName": "byUser",
+    "ExpressionAttributeNames": {"#p": "userId"},
+    "KeyConditionExpression": "#p = :p",
+    "Limit": 2,
+}
+POWERTOOLS = (
+    "attribute_not_exists(#id) OR #expiry < :now OR "
+    "(#status = :inprogress AND attribute_exists(#until) AND #until < :ms)"
+)
+
+
+def of_ada(name: str, at: str) -> Call:
+    return "put_item", {**ORDERS, "Item": order(name, userId={"S": "{}-ada"}, createdAt={"S": at})}
+
+
+def record(status: str, expires: str, until: str | None = None) -> dict[str, Any]:
+    row = {"id": {"S": "{}-record"}, "status": {"S": status}, "expiration": {"N": expires}}
+    return row | ({"until": {"N": until}} if until else {})
+
+
+def begun(now: str, ms: str) -> Call:
+    names = {"#id": "id", "#expiry": "expiration", "#status": "status", "#until": "until"}
+    values = {":now": {"N": now}, ":ms": {"N": ms}, ":inprogress": {"S": "INPROGRESS"}}
+    asked = {**RECORDS, "Item": record("INPROGRESS", "2000", "2000000"), **ALL_OLD, "ConditionExpression": POWERTOOLS}
+    return "put_item", asked | {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
+
+
+STORIES: dict[str, list[Call]] = {
+    "a row is written once": [
+        ("put_item", ORDERS | put(order("a", revision=ONE), NEW)),
+        ("put_item", ORDERS | put(order("a", revision=TWO), NEW)),
+        got(ORDERS, orderId="{}-a"),
+        got(ORDERS, orderId="{}-nobody"),
+    ],
+    "a revision is written over the one before": [
+        ("put_item", ORDERS | put(order("a", revision=ONE))),
+        ("put_item", ORDERS | put(order("a", revision=TWO), "revision = :seen", seen="1")),
+        ("put_item", ORDERS | put(order("a", revision=TWO), "revision = :seen", seen="1")),
+        ("put_item", ORDERS | put(order("nobody", revision=TWO), "revision = :seen", seen="1")),
+        got(ORDERS, orderId="{}-a"),
+    ],
+    "stock is added to, and taken from while there is some": [
+        ("update_item", moved("mug", 3)),
+        ("update_item", moved("mug", -2, needed=2)),
+        ("update_item", moved("mug", -2, needed=2)),
+        ("update_item", moved("lamp", -1, needed=1)),
+        got(STOCK, productId="{}-mug"),
+        got(STOCK, productId="{}-lamp"),
+    ],
+    "a transaction is made whole": [
+        ("update_item", moved("mug", 3)),
+        (
+            "transact_write_items",
+            {"TransactItems": [{"Put": ORDERS | put(order("a"), NEW)}, {"Update": moved("mug", -2, needed=2)}]},
+        ),
+        got(ORDERS, orderId="{}-a"),
+        got(STOCK, productId="{}-mug"),
+    ],
+    "or not at all, and each write tells why": [
+        ("update_item", moved("mug", 1)),
+        ("put_item", ORDERS | put(order("a"))),
+        (
+            "transact_write_items",
+            {
+                "TransactItems": [
+                    {"Put": ORDERS | put(order("a"), NEW)},
+                    {"Update": moved("mug", -2, needed=2)},
+                    {"Update": moved("lamp", 1)},
+                ]
+            },
+        ),
+        got(STOCK, productId="{}-mug"),
+        got(STOCK, productId="{}-lamp"),
+    ],
+    "a transaction is known by its token": [
+        ("transact_write_items", {"ClientRequestToken": "{}", "TransactItems": [{"Update": moved("mug", 1)}]}),
+        ("transact_write_items", {"ClientRequestToken": "{}", "TransactItems": [{"Update": moved("mug", 1)}]}),
+        ("transact_write_items", {"ClientRequestToken": "{}", "TransactItems": [{"Update": moved("mug", 2)}]}),
+        got(STOCK, productId="{}-mug"),
+    ],
+    "a record of Powertools' is taken over when it has expired, or its function is out of time": [
+        begun("1000", "1000000"),
+        begun("1000", "1999999"),
+        begun("1000", "2000001"),
+        ("put_item", {**RECORDS, "Item": record("COMPLETED", "2000")}),
+        begun("1999", "9000000"),
+        begun("2001", "2001000"),
+        (
+            "update_item",
+            {
+                **RECORDS,
+                "Key": {"id": {"S": "{}-record"}},
+                "UpdateExpression": "SET #status = :status, #expiry = :expiry",
+                "ExpressionAttributeNames": {"#status": "status", "#expiry": "expiration"},
+                "ExpressionAttributeValues": {":status": {"S": "COMPLETED"}, ":expiry": {"N": "7"}},
+            },
+        ),
+        got(RECORDS, id="{}-record"),
+        ("delete_item", {**RECORDS, "Key": {"id": {"S": "{}-record"}}}),
+        got(RECORDS, id="{}-record"),
+    ],
+    "a list has pages, both ways": [
+        *(of_ada(name, f"2026-01-0{number}") for number, name in enumerate("abcd", start=1)),
+        ("query", LISTED | {"ExpressionAttributeValues": {":p": {"S": "{}-ada"}}}),
+        ("query", LISTED | {"ExpressionAttributeValues": {":p": {"S": "{}-ada"}}, "ScanIndexForward": False}),
+        (
+            "query",
+            LISTED
+            | {
+                "ExpressionAttributeValues": {":p": {"S": "{}-ada"}},
+                "ScanIndexForward": False,
+                "ExclusiveStartKey": order("c", userId={"S": "{}-ada"}, createdAt={"S": "2026-01-03"}),
+            },
+        ),
+        (
+            "query",
+            LISTED
+            | {
+                "KeyConditionExpression": "#p = :p AND #s BETWEEN :from AND :to",
+                "ExpressionAttributeNames": {"#p": "userId", "#s": "createdAt"},
+                "ExpressionAttributeValues": {
+                    ":p": {"S": "{}-ada"},
+                    ":from": {"S": "2026-01-02"},
+                    ":to": {"S": "2026-01-03"},
+                },
+                "Limit": 9,
+            },
+        ),
+    ],
+    "several rows are read at once, those that are there": [
+        ("put_item", ORDERS | put(order("a"))),
+        (
+            "batch_get_item",
+            {"RequestItems": {"OrdersTable": {"Keys": [order("a"), order("nobody")], "ConsistentRead": True}}},
+        ),
+    ],
+}

@@ -1,0 +1,731 @@
+"""One simulated AWS, in one thread: what runs next, and how each call ends, is a choice.
+
+A function runs in a greenlet until it asks AWS for something. There the world may let others go first, and decides
+whether the call is made, refused, made with its answer lost, or is the last thing that this invocation does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from eventflow.trace import VARIABLE
+from ops.patterns import matches
+
+from . import wire
+from .choices import Choices
+from .clock import STARTED, Clock
+from .cloud import Cloud, Function, Rule
+from .dynamodb import DynamoDB, Written
+from .sandboxes import Sandbox
+from .wire import Json, Refused, Request
+
+LOST, ALL_LOST = "done, its answer lost", "done, all answers lost"
+"""The SDK repeats the first. After the second it gives up."""
+LATE = "done, and out of time"
+REFUSING = "one entry refused each time"
+LAGGING = "done, on an index that lags behind"
+
+CALL_SECONDS = 0.005
+"""What a call of AWS takes."""
+
+MOST_ALTERNATIVES = 6
+"""How many of those that wait may go first."""
+
+MOST_STEPS = 20_000
+"""More than any scenario takes: a world that goes on for longer never comes to rest."""
+
+
+class NeverAtRest(Exception):
+    """Something is tried again and again."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person's client receives. Status 0: nothing came."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Task:
+    """What can happen next. It is due at a time, and may be late."""
+
+    due: float
+    number: int
+    label: str
+    act: Callable[[], None]
+    of: object = None
+    """The invocation or person that it lets go on."""
+
+
+@dataclass(eq=False)
+class Invocation:
+    number: int
+    sandbox: Sandbox
+    event: Any
+    ended: Callable[[str, Any], None]
+    """Told how: "done" with what the handler returned, "failed" with its exception, or "killed"."""
+    deadline: float
+    trace: str | None
+    begun: int
+    """When in the order of things."""
+    run: Any = None
+    dead: bool = False
+    deaf: bool = False
+    """Its answers are lost until the SDK gives up."""
+    refusing: bool = False
+    """EventBridge refuses one of its entries each time."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.sandbox.function.name} {self.number}"
+
+
+class Context:
+    """What Lambda hands to a handler beside the event."""
+
+    memory_limit_in_mb = 512
+
+    def __init__(self, invocation: Invocation, clock: Clock) -> None:
+        self.function_name = invocation.sandbox.function.name
+        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{self.function_name}:live"
+        self.aws_request_id = f"request-{invocation.number}"
+        self._invocation, self._clock = invocation, clock
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self._invocation.deadline - self._clock.now) * 1000))
+
+
+@dataclass
+class Message:
+    """Of a queue."""
+
+    id: str
+    body: Any
+    trace: str | None = None
+    attributes: Json = field(default_factory=dict)
+    visible_at: float = 0.0
+    receives: int = 0
+
+
+@dataclass(frozen=True)
+class Told:
+    """A message to a shopper."""
+
+    order: str
+    occurred_at: int
+    begun: int
+    """When the invocation began that sent it, in the order of things."""
+    text: str
+
+
+class Sandboxes:
+    """Those that were made, for all worlds of this process: a world begins with none of them used."""
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self.ask: Callable[[str, Request], Any] = lambda function, request: None
+        self._made: dict[str, list[Sandbox]] = defaultdict(list)
+        self.adapt: Callable[[Sandbox], None] = lambda sandbox: None
+
+    def made(self, function: str) -> list[Sandbox]:
+        return self._made[function]
+
+    def another(self, function: Function) -> Sandbox:
+        sandbox = Sandbox(function, lambda function, request: self.ask(function, request), self._source)
+        self._made[function.name].append(sandbox)
+        return sandbox
+
+    def reset(self) -> None:
+        for each in self._made.values():
+            for sandbox in each:
+                sandbox.reset()
+
+
+class World:
+    def __init__(self, cloud: Cloud, sandboxes: Sandboxes, choices: Choices, clock: Clock, seed: str = "") -> None:
+        self.cloud, self.choices, self.clock = cloud, choices, clock
+        self.dynamodb = DynamoDB(cloud.tables, written=self._written)
+        self.published: list[Json] = []
+        """Entries that EventBridge took, as events."""
+        self.announced: list[Json] = []
+        """Events that rows were written with."""
+        self.archive: list[Json] = []
+        self.queues: dict[str, list[Message]] = {name: [] for name in cloud.queues}
+        self.told: list[Told] = []
+        self.noted: list[tuple[int, str, int]] = []
+        """What notification noted as told: when in the order of things, the order, and when it occurred."""
+        self.requests: list[Json] = []
+        """Those of people, with the trace that each is in."""
+        self.redriven = False
+        self.broken: list[str] = []
+        """Rules that were broken on the way."""
+        self.watch: Callable[[Written], Iterable[str]] = lambda written: ()
+        self.refunds: dict[str, str] = {}
+        """Payment by idempotency key."""
+        self.calls: Counter[tuple[str, str, str]] = Counter()
+        """(function, request, fate), of all that were made or not."""
+        self.used: set[tuple[str, str, str]] = set()
+        """(function, action, resource) that was asked for."""
+        self.story: list[str] = []
+        self.digest = hashlib.sha256()
+        self.errors: list[str] = []
+        """What no fault explains: an answer of 5xx, say."""
+        self.faults = 0
+        self.poisoned: set[str] = set()
+        self._tasks: list[Task] = []
+        self._count = 0
+        self._invocations = 0
+        self._sandboxes = sandboxes
+        self._idle: dict[str, list[Sandbox]] = defaultdict(list)
+        self._fresh: dict[str, list[Sandbox]] = {name: list(sandboxes.made(name)) for name in cloud.functions}
+        self._running: Invocation | None = None
+        self._last: object = None
+        self._streams: dict[tuple[str, int], list[Written]] = defaultdict(list)
+        self._reading: set[tuple[str, int]] = set()
+        self._hub = getcurrent()
+        self._skews = {name: (zlib.crc32(name.encode()) % 81 - 40) / 1000 for name in cloud.functions}
+        clock.now, clock.skew, clock.sleep = STARTED, 0.0, self._sleep
+        sandboxes.reset()
+        sandboxes.ask = self._ask
+        random.seed(seed)
+
+    # What happens next
+
+    def later(self, seconds: float, label: str, act: Callable[[], None], of: object = None) -> None:
+        self._count += 1
+        self._tasks.append(Task(self.clock.now + seconds, self._count, label, act, of))
+
+    def run(self) -> None:
+        """Until nothing is left to happen. Raises NeverAtRest."""
+        for _ in range(MOST_STEPS):
+            if not self._tasks:
+                return
+            self._step()
+        raise NeverAtRest(f"{len(self._tasks)} things are still to happen: {self._tasks[0].label}")
+
+    def _step(self) -> None:
+        waiting = sorted(self._tasks, key=lambda task: (task.due, task.number))
+        first = next((it for it in waiting if isinstance(it.of, Invocation) and it.of is self._last), waiting[0])
+        horizon = self._running_deadline(waiting)
+        others = [task for task in waiting if task is not first and task.due < horizon][:MOST_ALTERNATIVES]
+        options = [first, *others]
+        task = options[self.choices.take([f"next: {task.label}" for task in options])]
+        self._tasks.remove(task)
+        self.clock.now = max(self.clock.now, task.due)
+        self._last = task.of
+        task.act()
+
+    def _running_deadline(self, waiting: list[Task]) -> float:
+        """What is due later than the next one ends cannot go before it."""
+        ends = [task.of.deadline for task in waiting if isinstance(task.of, Invocation)]
+        return min(ends, default=waiting[0].due + 10)
+
+    def tell(self, line: str) -> None:
+        said = f"{self.clock.now - STARTED:10.3f}  {line}"
+        self.story.append(said)
+        self.digest.update(said.encode())
+
+    # Invocations
+
+    def invoke(self, function: str, event: Any, ended: Callable[[str, Any], None], trace: str | None) -> None:
+        self._invocations += 1
+        it = self.cloud.functions[function]
+        sandbox = self._sandbox(it)
+        self._count += 1
+        deadline = self.clock.now + it.timeout
+        invocation = Invocation(self._invocations, sandbox, event, ended, deadline, trace, begun=self._count)
+        invocation.run = greenlet(lambda _: self._handle(invocation), self._hub)
+        self.tell(f"{invocation.name} begins")
+        self._switch(invocation, None)
+
+    def _sandbox(self, function: Function) -> Sandbox:
+        idle, fresh = self._idle[function.name], self._fresh[function.name]
+        if idle and not self.choices.take(["a warm sandbox", "a new sandbox"]):
+            return idle.pop()
+        sandbox = fresh.pop() if fresh else self._sandboxes.another(function)
+        if not sandbox.used:
+            self._sandboxes.adapt(sandbox)
+        sandbox.used = True
+        return sandbox
+
+    def _handle(self, invocation: Invocation) -> Any:
+        return invocation.sandbox.handler(invocation.event, Context(invocation, self.clock))
+
+    def _switch(self, invocation: Invocation, value: Any) -> None:
+        """Let it run until it asks for something, or ends."""
+        self._running = invocation
+        self.clock.skew = self._skews[invocation.sandbox.function.name]
+        os.environ.pop(VARIABLE, None)
+        if invocation.trace:
+            os.environ[VARIABLE] = invocation.trace
+        try:
+            asked = invocation.run.switch(value)
+        except Exception as error:
+            self._end(invocation, "failed", error)
+            return
+        finally:
+            invocation.trace = os.environ.get(VARIABLE)
+            self._running, self.clock.skew = None, 0.0
+        if invocation.run.dead:
+            self._end(invocation, "done", asked)
+            return
+        seconds, label, resume = asked
+        self.later(seconds, f"{invocation.name}: {label}", lambda: self._resume(invocation, resume), invocation)
+
+    def _resume(self, invocation: Invocation, resume: Callable[[], Any]) -> None:
+        if invocation.dead:
+            return
+        if self.clock.now >= invocation.deadline:
+            self.faults += 1
+            self._kill(invocation, "it ran out of time")
+            return
+        value = resume()
+        if not invocation.dead:
+            self._switch(invocation, value)
+
+    def _end(self, invocation: Invocation, how: str, value: Any) -> None:
+        invocation.dead = True
+        said = f": {type(value).__name__}: {value}" if how == "failed" else ""
+        self.tell(f"{invocation.name} {how}{said}"[:300])
+        if how == "done":
+            self._idle[invocation.sandbox.function.name].append(invocation.sandbox)
+        invocation.ended(how, value)
+
+    def _kill(self, invocation: Invocation, why: str) -> None:
+        invocation.dead = True
+        self._running = invocation
+        try:
+            invocation.run.throw(GreenletExit)
+        except Exception:
+            pass
+        finally:
+            self._running = None
+        self.tell(f"{invocation.name} is killed: {why}")
+        invocation.ended("killed", why)
+
+    # What a function asks for
+
+    def _sleep(self, seconds: float) -> None:
+        if self._running is None or self._running.dead:
+            return
+        self._hub.switch((seconds, f"waits {seconds:.3f} s", lambda: None))
+
+    def _ask(self, function: str, request: Request) -> Any:
+        """In the function's greenlet: hand the request to the world, and wait for what becomes of it."""
+        invocation = self._running
+        if invocation is None:
+            raise RuntimeError(f"{function} asks for {request.name} outside of an invocation")
+        if invocation.dead:
+            raise GreenletExit
+        outcome = self._hub.switch((CALL_SECONDS, request.name, lambda: self._decide(invocation, request)))
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _decide(self, invocation: Invocation, request: Request) -> Any:
+        fates = fates_of(request.operation, request.rows)
+        function = invocation.sandbox.function.name
+        if invocation.deaf:
+            fate, invocation.deaf = ALL_LOST, False
+        elif invocation.refusing and request.operation == "PutEvents":
+            fate = REFUSING
+        else:
+            fate = fates[self.choices.take([f"{function}: {request.name}: {fate}" for fate in fates])]
+            invocation.deaf = fate == ALL_LOST
+            invocation.refusing = fate == REFUSING
+        self.calls[function, request.name, fate] += 1
+        self._note_use(function, request)
+        if fate != "done":
+            self.faults += 1
+        self.tell(f"{invocation.name}: {request.name} {self._about(request)}{'' if fate == 'done' else f' - {fate}'}")
+        match fate:
+            case "throttled":
+                return wire.refused(request, Refused("ThrottlingException"))
+            case "refused":
+                return wire.refused(request, Refused("AccessDeniedException"))
+            case "killed before it":
+                self._kill(invocation, fate)
+                return None
+            case "in conflict":
+                some = [{"Code": "None"}] * (len(request.about["TransactItems"]) - 1)
+                reasons = [*some, {"Code": "TransactionConflict"}]
+                return wire.refused(request, Refused("TransactionCanceledException", CancellationReasons=reasons))
+        try:
+            answer = wire.answered(request, self._do(invocation, request, fate))
+        except Refused as error:
+            self.tell(f"{invocation.name}: ... is refused: {error.code}")
+            answer = wire.refused(request, error)
+        match fate:
+            case fate if fate in (LOST, ALL_LOST):
+                return wire.no_answer(request)
+            case "killed after it":
+                self._kill(invocation, fate)
+                return None
+            case fate if fate == LATE:
+                self.clock.now = max(self.clock.now, invocation.deadline)
+                self._kill(invocation, fate)
+                return None
+        return answer
+
+    def _about(self, request: Request) -> str:
+        """Which row, entry or message: enough to tell two calls of one kind apart, and part of the digest."""
+        about = request.about
+        if request.service == "dynamodb":
+            text = json.dumps(about, sort_keys=True)
+            keys = []
+            for write in [it for each in about.get("TransactItems", []) for it in each.values()] or [about]:
+                if "TableName" in write and not {"Key", "Item"}.isdisjoint(write):
+                    name = self.cloud.tables[write["TableName"]].key
+                    keys.append((write.get("Key") or write["Item"])[name]["S"][-40:])
+            return f"{' '.join(keys)} ({zlib.crc32(text.encode()):08x})"
+        if request.service == "events":
+            return ", ".join(entry["DetailType"] for entry in about["Entries"])
+        return ""
+
+    def _do(self, invocation: Invocation, request: Request, fate: str) -> Json:
+        match request.service:
+            case "dynamodb":
+                answer = self.dynamodb.call(request.operation, request.about)
+                if fate == LAGGING:
+                    answer["Items"] = answer["Items"][:-1]
+                return _in_part(request, answer) if fate == "done in part" else answer
+            case "events":
+                return self._put_events(request.about["Entries"], refusing=fate.startswith("one entry refused"))
+            case "sns":
+                detail = invocation.event["detail"]
+                occurred_at = detail["metadata"]["occurredAt"]
+                self.told.append(Told(detail["orderId"], occurred_at, invocation.begun, request.about["Message"]))
+                return {}
+            case "provider":
+                self.refunds[request.about["key"]] = request.about["payment"]
+                return {}
+        raise LookupError(request.service)
+
+    def _note_use(self, function: str, request: Request) -> None:
+        match request.service:
+            case "dynamodb" if request.operation == "TransactWriteItems":
+                for each in request.about["TransactItems"]:
+                    for kind, it in each.items():
+                        self.used.add((function, f"dynamodb:{kind}Item", it["TableName"]))
+            case "dynamodb":
+                index = f"/index/{request.about['IndexName']}" if "IndexName" in request.about else ""
+                for table in request.tables:
+                    self.used.add((function, f"dynamodb:{request.operation}", table + index))
+            case "events":
+                for entry in request.about["Entries"]:
+                    self.used.add((function, "events:PutEvents", entry["EventBusName"]))
+            case "sns":
+                self.used.add((function, "sns:Publish", request.about["TopicArn"]))
+
+    # Streams, bus, queues
+
+    def _written(self, written: Written) -> None:
+        self.broken += self.watch(written)
+        if written.table == "NotificationsTable":
+            self._count += 1
+            self.noted.append((self._count, written.key, int(written.new["occurredAt"]["N"])))
+        if self.cloud.tables[written.table].stream:
+            self._stream(written)
+
+    def _stream(self, written: Written) -> None:
+        event = written.new.get("event", {}).get("M")
+        if event and event["id"] != (written.old or {}).get("event", {}).get("M", {}).get("id"):
+            self.announced.append(
+                {
+                    "table": written.table,
+                    "key": written.key,
+                    **{k: v["S"] if "S" in v else v["N"] for k, v in event.items()},
+                }
+            )
+        source = self.cloud.streams.get(written.table)
+        if source is None:
+            raise LookupError(f"nobody reads the stream of {written.table}")
+        shard = written.table, zlib.crc32(written.key.encode()) % 2
+        self._streams[shard].append(written)
+        if shard not in self._reading:
+            self._reading.add(shard)
+            self.later(0.1, f"the stream of {written.table}", lambda: self._read_stream(shard))
+
+    def _read_stream(self, shard: tuple[str, int]) -> None:
+        source = self.cloud.streams[shard[0]]
+        batch = self._streams[shard][: source.batch]
+        records = [_record(written) for written in batch]
+        records = [it for it in records if not source.filters or any(matches(each, it) for each in source.filters)]
+
+        def ended(how: str, _: Any) -> None:
+            if how == "done":
+                del self._streams[shard][: len(batch)]
+            if self._streams[shard]:
+                self.later(0.1 if how == "done" else 1, f"the stream of {shard[0]}", lambda: self._read_stream(shard))
+            else:
+                self._reading.remove(shard)
+
+        if records:
+            self.invoke(source.function, {"Records": records}, ended, None)
+        else:
+            ended("done", None)
+
+    def _put_events(self, entries: list[Json], refusing: bool) -> Json:
+        results = []
+        for index, entry in enumerate(entries):
+            if refusing and index == len(entries) - 1:
+                results.append({"ErrorCode": "InternalFailure", "ErrorMessage": "refused"})
+                continue
+            results.append({"EventId": self.put_event(entry)})
+        return {"FailedEntryCount": sum("ErrorCode" in it for it in results), "Entries": results}
+
+    def put_event(self, entry: Json) -> str:
+        """Take an entry of PutEvents; its id."""
+        event = {
+            "version": "0",
+            "id": f"event-{len(self.published) + 1}",
+            "source": entry["Source"],
+            "detail-type": entry["DetailType"],
+            "account": "123456789012",
+            "region": "us-east-1",
+            "time": datetime.fromtimestamp(int(entry.get("Time", self.clock.now)), UTC).isoformat(),
+            "resources": [],
+            "detail": json.loads(entry["Detail"]),
+        }
+        self.published.append(event)
+        for rule in self.cloud.rules:
+            if matches(rule.pattern, event):
+                self.later(
+                    0.02,
+                    f"{event['detail-type']} to {rule.name}",
+                    lambda rule=rule: self._deliver(rule, event, entry.get("TraceHeader")),
+                )
+        return str(event["id"])
+
+    def _deliver(self, rule: Rule, event: Json, trace: str | None) -> None:
+        if self.choices.take([f"{event['detail-type']} to {rule.name}: once", "twice"]):
+            self.later(0.5, f"{event['detail-type']} to {rule.name}, again", lambda: self._deliver(rule, event, trace))
+        if rule.queue:
+            self.send_message(rule.queue, event, trace)
+        elif rule.function:
+            self.invoke_async(rule.function, event, trace)
+
+    def invoke_async(self, function: str, event: Json, trace: str | None, attempt: int = 0) -> None:
+        it = self.cloud.functions[function]
+
+        def ended(how: str, value: Any) -> None:
+            if how == "done":
+                return
+            if attempt < it.retries:
+                again = lambda: self.invoke_async(function, event, trace, attempt + 1)  # noqa: E731
+                self.later(60 * (attempt + 1), f"{event['detail-type']} to {function}, attempt {attempt + 2}", again)
+            elif it.on_failure:
+                self.tell(f"{function} gives up {event['detail-type']}: it is in {it.on_failure}")
+                self.send_message(it.on_failure, {"function": function, "requestPayload": event, "error": str(value)})
+
+        self.invoke(function, event, ended, trace or self._new_trace())
+
+    def send_message(self, queue: str, body: Any, trace: str | None = None) -> None:
+        self._count += 1
+        self.queues[queue].append(Message(f"message-{self._count}", body, trace))
+        if queue in self.cloud.pollers:
+            self.later(0.02, f"poll {queue}", lambda: self._poll(queue))
+
+    def _poll(self, queue: str) -> None:
+        poller, about = self.cloud.pollers[queue], self.cloud.queues[queue]
+        batch = [it for it in self.queues[queue] if it.visible_at <= self.clock.now][: poller.batch]
+        for message in batch:
+            message.receives += 1
+            message.visible_at = self.clock.now + about.visibility
+            if about.dead_letters and message.receives > about.receives:
+                self.queues[queue].remove(message)
+                self.queues[about.dead_letters].append(Message(message.id, message.body, message.trace))
+                self.tell(f"{message.id} was received too often: it is in {about.dead_letters}")
+        batch = [it for it in batch if it in self.queues[queue]]
+        if not batch:
+            return
+
+        def ended(how: str, value: Any) -> None:
+            failed = (
+                {it["itemIdentifier"] for it in value["batchItemFailures"]}
+                if how == "done"
+                else {it.id for it in batch}
+            )
+            for message in batch:
+                if message.id not in failed and message in self.queues[queue]:
+                    self.queues[queue].remove(message)
+            if failed:
+                self.later(about.visibility, f"poll {queue} again", lambda: self._poll(queue))
+
+        self.invoke(poller.function, {"Records": [_sqs_record(it, queue) for it in batch]}, ended, self._new_trace())
+
+    def _new_trace(self) -> str:
+        number = self._invocations + 1
+        return f"Root=1-{int(self.clock.now):08x}-{number:024x};Parent={number:016x};Sampled=1"
+
+    # Operators
+
+    def redrive(self) -> bool:
+        """As `make redrive`: hand what lies in the failed queues to those who failed. Whether there was anything."""
+        found = False
+        for queue, messages in self.queues.items():
+            if queue in self.cloud.pollers:
+                continue
+            for message in [it for it in messages if it.id not in self.poisoned]:
+                found = self.redriven = True
+                messages.remove(message)
+                if "requestPayload" in message.body:
+                    function, event = message.body["function"], message.body["requestPayload"]
+                    self.later(
+                        0,
+                        f"redrive {event['detail-type']} to {function}",
+                        lambda function=function, event=event: self.invoke_async(function, event, None),
+                    )
+                else:
+                    (source,) = [name for name, it in self.cloud.queues.items() if it.dead_letters == queue]
+                    self.send_message(source, message.body, message.trace)
+        return found
+
+    # People
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        claims: Mapping[str, str],
+        headers: Mapping[str, str],
+        answered: Callable[[Answer], None],
+    ) -> None:
+        """A request through the API; `answered` is told what arrives at the client."""
+        path, _, query = path.partition("?")
+        given = dict(part.split("=") for part in query.split("&") if part)
+        route = self.cloud.route(method, path)
+        trace = self._new_trace()
+        event = {
+            "resource": route.path,
+            "path": path,
+            "httpMethod": method,
+            "headers": dict(headers),
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": given,
+            "multiValueQueryStringParameters": {name: [value] for name, value in given.items()},
+            "requestContext": {
+                "requestId": f"request-{self._count}",
+                "stage": "v1",
+                "path": f"/v1{path}",
+                "authorizer": {"claims": dict(claims)},
+            },
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        before = self.faults
+        self.requests.append({"path": path, "by": claims["sub"], "key": headers.get("Idempotency-Key"), "trace": trace})
+
+        def ended(how: str, value: Any) -> None:
+            if how != "done":
+                answer = Answer(502, {"detail": how})
+            else:
+                answer = Answer(value["statusCode"], json.loads(value["body"] or "null"), value["multiValueHeaders"])
+            self.tell(f"{method} {path}: {answer.status}")
+            if answer.status >= 500 and self.faults == before:
+                self.errors.append(f"{method} {path} is {answer.status} with no fault: {answer.body}")
+            if self.choices.take([f"{method} {path}: its answer arrives", "its answer is lost"]):
+                self.faults += 1
+                self.tell(f"{method} {path}: the answer does not arrive")
+                answer = Answer(0, None)
+            answered(answer)
+
+        self.invoke(route.function, event, ended, trace)
+
+    def person(self, name: str, script: Callable[[Person], None]) -> None:
+        """Someone who does what the script says, beginning now."""
+        person = Person(self, name)
+        person.run = greenlet(lambda _: script(person), self._hub)
+        self.later(0, name, lambda: person.go_on(None), person)
+
+
+class Person:
+    """Whose script runs in a greenlet of its own: it waits for answers."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name = world, name
+        self.run: Any = None
+
+    def go_on(self, value: Any) -> None:
+        asked = self.run.switch(value)
+        if not self.run.dead:
+            asked()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        claims: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        def ask() -> None:
+            self.world.request(method, path, body, claims, headers or {}, self._answered)
+
+        answer: Answer = self.world._hub.switch(ask)
+        return answer
+
+    def wait(self, seconds: float, what: str = "waits") -> None:
+        self.world._hub.switch(lambda: self.world.later(seconds, f"{self.name} {what}", lambda: self.go_on(None), self))
+
+    def _answered(self, answer: Answer) -> None:
+        self.world.later(0, f"{self.name} has an answer", lambda: self.go_on(answer), self)
+
+
+def fates_of(operation: str, rows: int = 2) -> list[str]:
+    """What may become of a call, one that asks for so many rows. The first is what should."""
+    fates = ["done", "throttled", "refused", LOST, ALL_LOST, "killed before it", "killed after it", LATE]
+    if operation == "TransactWriteItems":
+        fates.append("in conflict")
+    if operation == "BatchGetItem" and rows > 1:
+        fates.append("done in part")
+    if operation == "PutEvents":
+        fates += ["one entry refused", REFUSING]
+    if operation in ("Query", "Scan"):
+        fates.append(LAGGING)
+    return fates
+
+
+def _in_part(request: Request, answer: Json) -> Json:
+    """All but the last: it is to be asked for again."""
+    ((table, wanted),) = request.about["RequestItems"].items()
+    later = wanted["Keys"][-1]
+    found = [row for row in answer["Responses"][table] if not later.items() <= row.items()]
+    return {"Responses": {table: found}, "UnprocessedKeys": {table: {**wanted, "Keys": [later]}}}
+
+
+def _record(written: Written) -> Json:
+    images = {"NewImage": written.new} | ({"OldImage": written.old} if written.old else {})
+    return {"eventSource": "aws:dynamodb", "dynamodb": {"Keys": {}, **images}}
+
+
+def _sqs_record(message: Message, queue: str) -> Json:
+    trace = {"AWSTraceHeader": message.trace} if message.trace else {}
+    return {
+        "messageId": message.id,
+        "receiptHandle": message.id,
+        "body": json.dumps(message.body),
+        "attributes": {"ApproximateReceiveCount": str(message.receives), **trace},
+        "messageAttributes": {},
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
+        "awsRegion": "us-east-1",
+    }
