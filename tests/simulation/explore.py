@@ -38,7 +38,7 @@ class Simulator:
     def run(self, scenario: Scenario, choices: Choices, seed: str = "") -> Run:
         """Until it is at rest, with everything redriven that had failed: the first time in the same bad weather."""
         world = World(self.cloud, self.sandboxes, choices, self.clock, seed)
-        world.watch = rules.always
+        world.watch = lambda written: rules.always(world, written)
         people = People(world)
         scenario(world, people)
         try:

@@ -23,9 +23,15 @@ OFF = ("PAYMENT_FAILED", "INVENTORY_FAILED", "CANCELLED")
 TOLD = ("OrderCreated", "OrderConfirmed", "OrderCancelled", "PaymentRefunded")
 
 
-def always(written: Written) -> Iterator[str]:
+def always(world: World, written: Written) -> Iterator[str]:
     if written.table == "InventoryTable" and int(written.new["availableQty"]["N"]) < 0:
         yield f"stock of {written.key} is below zero: {written.new['availableQty']['N']}"
+    if written.table == "BasketsTable" and "event" in written.new and written.new.get("items", {}).get("L"):
+        yield f"the basket of {written.key} was checked out, and still holds what was in it"
+    if written.table == "OrdersTable" and written.new["status"]["S"] == "CONFIRMED":
+        done = {it["detailType"] for it in world.announced if it["key"] == written.key}
+        if not done >= {"PaymentSucceeded", "InventoryReserved"}:
+            yield f"order {written.key} is CONFIRMED after {', '.join(sorted(done))}"
 
 
 def at_rest(world: World, people: People) -> Iterator[str]:
