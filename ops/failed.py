@@ -35,7 +35,7 @@ HOLD_SECONDS = 120
 only a command that is killed leaves it hidden."""
 
 LONGEST_HOLD_SECONDS = 30 * 60
-"""For how long at most: whoever was killed hides nothing for hours."""
+"""For how long at most: a command that was killed hides nothing for hours."""
 
 PER_MESSAGE_SECONDS = 0.05
 """What it takes to receive a message, before the own pace is known: half a second for ten."""

@@ -88,7 +88,7 @@ def test_two_people_at_once_send_each_event_once(shop):
     both = [start(shop, "redrive", "--service", "notification", "--order", order) for _ in range(2)]
     told = ["".join(each.communicate(timeout=60)) for each in both]
 
-    # then whoever did not see all of them, because the other held some, says so
+    # then the one who did not see all of them, because the other held some, says so
     assert [each.returncode for each in both] == [int("This may not be all" in it) for it in told], told
     assert "".join(told).count("sent to NotificationFunction") == 4
     assert order not in json.dumps(shop.messages("NotificationFailedEvents"))

@@ -287,7 +287,7 @@ class World:
                 self.pending.append(lambda: self._advance(event))
 
     def _sent(self, event: Received[F]) -> Received[F]:
-        """As its producer sent it; one delivery in six was sent anew, which makes it an event of its own."""
+        """As its producer sent it; one delivery in six was sent as a new one, which makes it an event of its own."""
         return msgspec.structs.replace(event, event_id=f"{event.event_id}{AGAIN}") if self.choices.one_in(6) else event
 
     def _advance(self, event: dict[str, Any]) -> None:

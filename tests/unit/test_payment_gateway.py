@@ -80,7 +80,7 @@ def charge(gateway: SimulatedGateway) -> object:
     return gateway.charge("o-1", None, idempotency_key="key")
 
 
-def test_a_charge_is_found_by_whoever_calls_it_off(gateway):
+def test_a_charge_is_found_by_the_one_who_calls_it_off(gateway):
     payment = charge(gateway)
     assert isinstance(payment, Approved)
     assert [gateway.call_off("key") for _ in range(2)] == [payment, payment]

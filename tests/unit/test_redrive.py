@@ -511,7 +511,7 @@ class Interrupting(Lambda):
         return super().invoke(FunctionName, Payload)
 
 
-def test_whoever_stops_it_loses_nothing_and_is_told_how_far_it_came():
+def test_a_person_who_stops_it_loses_nothing_and_is_told_how_far_it_came():
     sqs, said = three(), io.StringIO()
     planned = look([PAYMENT], sqs)
     with pytest.raises(KeyboardInterrupt):
@@ -758,7 +758,7 @@ def main_frame():
     return sys._current_frames()[threading.main_thread().ident]
 
 
-def test_whoever_stops_a_look_does_not_wait_for_the_rest_of_it(long_queue):
+def test_a_person_who_stops_a_look_does_not_wait_for_the_rest_of_it(long_queue):
     # given
     queue, sight = long_queue(1_000), Sight()
     receive = queue.receive_message
