@@ -44,7 +44,7 @@ class Simulator:
         try:
             world.run()
             for _ in range(REDRIVES):
-                if not world.redrive():
+                if not world.deliveries.redrive():
                     break
                 world.run()
                 choices.calm = True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .world import Answer, Person, World
+from .clients import Answer, Person
+from .world import World
 
 OPERATOR = {"sub": "olga", "cognito:groups": "operators"}
 SHIPPING = {"firstName": "Ada", "lastName": "L", "email": "ada@example.com", "address": "12 St James's Square"}
@@ -64,6 +65,10 @@ class People:
             rows["InventoryTable"][product] = {"productId": {"S": product}, "availableQty": {"N": str(pieces)}}
 
     # What they do
+
+    def come(self, name: str, script: Callable[[Person], None]) -> None:
+        """Someone of this name does what the script says, beginning now."""
+        Person(self.world, name, script)
 
     def ask(
         self, person: Person, method: str, path: str, body: Any = None, key: str | None = None, **headers: str

@@ -29,7 +29,7 @@ def always(world: World, written: Written) -> Iterator[str]:
     if written.table == "BasketsTable" and "event" in written.new and written.new.get("items", {}).get("L"):
         yield f"the basket of {written.key} was checked out, and still holds what was in it"
     if written.table == "OrdersTable" and written.new["status"]["S"] == "CONFIRMED":
-        done = {it["detailType"] for it in world.announced if it["key"] == written.key}
+        done = {it["detailType"] for it in world.deliveries.announced if it["key"] == written.key}
         if not done >= {"PaymentSucceeded", "InventoryReserved"}:
             yield f"order {written.key} is CONFIRMED after {', '.join(sorted(done))}"
 
@@ -197,9 +197,9 @@ def stock_adds_up(state: State, people: People) -> Iterator[str]:
 
 
 def what_is_announced_is_published_and_nothing_else(world: World) -> Iterator[str]:
-    announced = {it["id"]: it for it in world.announced}
+    announced = {it["id"]: it for it in world.deliveries.announced}
     published = defaultdict(list)
-    for event in world.published:
+    for event in world.deliveries.published:
         if event["source"].startswith("eventflow."):
             published[event["detail"]["metadata"]["eventId"]].append(event)
     for event_id in announced.keys() - published.keys():
@@ -210,7 +210,9 @@ def what_is_announced_is_published_and_nothing_else(world: World) -> Iterator[st
         elif any(it["detail"] != events[0]["detail"] for it in events):
             yield f"{events[0]['detail-type']} {event_id} was published in two ways"
     facts = Counter(
-        (it["detailType"], it["key"]) for it in world.announced if it["table"] not in ("ProductsTable", "BasketsTable")
+        (it["detailType"], it["key"])
+        for it in world.deliveries.announced
+        if it["table"] not in ("ProductsTable", "BasketsTable")
     )
     for (detail_type, key), times in facts.items():
         if times > 1:
@@ -219,7 +221,7 @@ def what_is_announced_is_published_and_nothing_else(world: World) -> Iterator[st
 
 def each_checkout_is_one_order(state: State, world: World) -> Iterator[str]:
     for event in {
-        it["detail"]["checkoutId"]: it for it in world.published if it["detail-type"] == "BasketCheckedOut"
+        it["detail"]["checkoutId"]: it for it in world.deliveries.published if it["detail-type"] == "BasketCheckedOut"
     }.values():
         detail = event["detail"]
         order = state["OrdersTable"].get(detail["checkoutId"])
@@ -250,7 +252,7 @@ def messages_tell_what_is_newest(world: World) -> Iterator[str]:
     for (order, _), times in told.items():
         if times > 1 and not world.faults:
             yield f"the same was told of {order} {times} times, and no fault explains it"
-    for event in world.published:
+    for event in world.deliveries.published:
         if event["detail-type"] in TOLD and event["source"].startswith("eventflow."):
             order, occurred_at = event["detail"]["orderId"], event["detail"]["metadata"]["occurredAt"]
             newer = any(each == order and news > occurred_at for _, each, news in world.noted)
@@ -260,14 +262,14 @@ def messages_tell_what_is_newest(world: World) -> Iterator[str]:
 
 def traces_are_not_mixed(world: World) -> Iterator[str]:
     """What an event led to is in the trace of that event. (What is redriven is in a trace of its own.)"""
-    roots = {it["id"]: _root(it["trace"]) for it in world.announced}
-    for event in world.published:
+    roots = {it["id"]: _root(it["trace"]) for it in world.deliveries.announced}
+    for event in world.deliveries.published:
         metadata = event["detail"].get("metadata", {})
         event_id, cause = metadata.get("eventId"), metadata.get("causationId")
-        if not world.redriven and cause in roots and roots.get(event_id) != roots[cause]:
+        if not world.deliveries.redriven and cause in roots and roots.get(event_id) != roots[cause]:
             yield f"{event['detail-type']} {event_id} is in trace {roots.get(event_id)}, its cause in {roots[cause]}"
-    for it in world.announced:
-        if it["detailType"] == "OrderCreated" and not world.redriven:
+    for it in world.deliveries.announced:
+        if it["detailType"] == "OrderCreated" and not world.deliveries.redriven:
             asked = {_root(each["trace"]) for each in world.requests if _order_of(each) == it["key"]}
             if asked and roots[it["id"]] not in asked:
                 yield f"order {it['key']} is in the trace {roots[it['id']]}, its requests in {sorted(asked)}"
@@ -283,7 +285,6 @@ def _root(trace: str) -> str:
 
 
 def nothing_lies_in_a_failed_queue(world: World) -> Iterator[str]:
-    for name, messages in world.queues.items():
+    for name, messages in world.deliveries.queues.items():
         for message in messages:
-            if message.id not in world.poisoned:
-                yield f"{name} still holds {str(message.body)[:200]}"
+            yield f"{name} still holds {str(message.body)[:200]}"

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from orders.orders import order_id_for
 from payment.gateway import declines
 
+from .clients import Person
 from .people import People
-from .world import Person, World
+from .world import World
 
 Scenario = Callable[[World, People], None]
 
@@ -26,23 +27,23 @@ def a_key(by: str, *, pays: bool = True, mark: int = 0) -> str:
 
 def an_order_is_confirmed(world: World, people: People) -> None:
     people.sells("mug", 5)
-    world.person("ada", lambda ada: _void(people.order(ada, a_key("ada"), ("mug", 2))))
+    people.come("ada", lambda ada: _void(people.order(ada, a_key("ada"), ("mug", 2))))
 
 
 def an_order_is_declined(world: World, people: People) -> None:
     people.sells("mug", 5)
-    world.person("ada", lambda ada: _void(people.order(ada, a_key("ada", pays=False), ("mug", 2))))
+    people.come("ada", lambda ada: _void(people.order(ada, a_key("ada", pays=False), ("mug", 2))))
 
 
 def an_order_is_sold_out(world: World, people: People) -> None:
     people.sells("mug", 5)
     people.sells("lamp", 0)
-    world.person("ada", lambda ada: _void(people.order(ada, a_key("ada"), ("mug", 2), ("lamp", 1))))
+    people.come("ada", lambda ada: _void(people.order(ada, a_key("ada"), ("mug", 2), ("lamp", 1))))
 
 
 def an_order_fails_twice(world: World, people: People) -> None:
     people.sells("mug", 1)
-    world.person("ada", lambda ada: _void(people.order(ada, a_key("ada", pays=False), ("mug", 2))))
+    people.come("ada", lambda ada: _void(people.order(ada, a_key("ada", pays=False), ("mug", 2))))
 
 
 def an_order_is_cancelled_at_once(world: World, people: People) -> None:
@@ -52,7 +53,7 @@ def an_order_is_cancelled_at_once(world: World, people: People) -> None:
         if order := people.order(person, a_key("ada"), ("mug", 2)):
             people.cancel(person, order)
 
-    world.person("ada", ada)
+    people.come("ada", ada)
 
 
 def a_confirmed_order_is_cancelled(world: World, people: People) -> None:
@@ -63,7 +64,7 @@ def a_confirmed_order_is_cancelled(world: World, people: People) -> None:
             person.wait(30, "thinks again")
             people.cancel(person, order)
 
-    world.person("ada", ada)
+    people.come("ada", ada)
 
 
 def an_order_is_vetoed_by_a_service_that_nobody_knows(world: World, people: People) -> None:
@@ -75,15 +76,15 @@ def an_order_is_vetoed_by_a_service_that_nobody_knows(world: World, people: Peop
 
     def ada(person: Person) -> None:
         if people.order(person, key, ("mug", 2)):
-            world.later(0.15, "fraud detection vetoes", lambda: _void(world.put_event(veto)))
+            world.later(0.15, "fraud detection vetoes", lambda: _void(world.deliveries.put_event(veto)))
 
-    world.person("ada", ada)
+    people.come("ada", ada)
 
 
 def two_want_the_last_piece(world: World, people: People) -> None:
     people.sells("mug", 1)
     for name in ("ada", "bob"):
-        world.person(name, lambda person: _void(people.order(person, a_key(person.name), ("mug", 1))))
+        people.come(name, lambda person: _void(people.order(person, a_key(person.name), ("mug", 1))))
 
 
 def a_basket_is_checked_out(world: World, people: People) -> None:
@@ -93,7 +94,7 @@ def a_basket_is_checked_out(world: World, people: People) -> None:
         people.put(person, "mug", 2)
         people.check_out(person, "c1")
 
-    world.person("ada", ada)
+    people.come("ada", ada)
 
 
 def a_basket_is_checked_out_twice_at_once_and_filled_again(world: World, people: People) -> None:
@@ -102,12 +103,12 @@ def a_basket_is_checked_out_twice_at_once_and_filled_again(world: World, people:
 
     def ada(person: Person) -> None:
         people.put(person, "mug", 2)
-        world.person("ada", lambda tab: _void(people.check_out(tab, "c1")))
+        people.come("ada", lambda tab: _void(people.check_out(tab, "c1")))
         people.check_out(person, "c1")
         people.put(person, "lamp", 1)
         people.check_out(person, "c2")
 
-    world.person("ada", ada)
+    people.come("ada", ada)
 
 
 def a_basket_is_checked_out_while_another_tab_fills_it(world: World, people: People) -> None:
@@ -116,17 +117,17 @@ def a_basket_is_checked_out_while_another_tab_fills_it(world: World, people: Peo
 
     def ada(person: Person) -> None:
         people.put(person, "mug", 1)
-        world.person("ada", lambda tab: _void(people.put(tab, "lamp", 1)))
+        people.come("ada", lambda tab: _void(people.put(tab, "lamp", 1)))
         people.check_out(person, None)
 
-    world.person("ada", ada)
+    people.come("ada", ada)
 
 
 def a_delivery_comes_while_orders_take_the_rest(world: World, people: People) -> None:
     people.sells("mug", 2)
-    world.person("olga", lambda olga: _void(people.adjust(olga, "mug", 3, "d1")))
-    world.person("ada", lambda ada: _void(people.order(ada, a_key("ada"), ("mug", 2))))
-    world.person("olga", lambda olga: _void(people.adjust(olga, "mug", -2, "d2")))
+    people.come("olga", lambda olga: _void(people.adjust(olga, "mug", 3, "d1")))
+    people.come("ada", lambda ada: _void(people.order(ada, a_key("ada"), ("mug", 2))))
+    people.come("olga", lambda olga: _void(people.adjust(olga, "mug", -2, "d2")))
 
 
 def a_price_changes_while_a_basket_is_filled(world: World, people: People) -> None:
@@ -140,8 +141,8 @@ def a_price_changes_while_a_basket_is_filled(world: World, people: People) -> No
         people.put(person, "mug", 1)
         people.check_out(person, "c1", expectedTotal=100)
 
-    world.person("olga", olga)
-    world.person("ada", ada)
+    people.come("olga", olga)
+    people.come("ada", ada)
 
 
 def someone_looks_around(world: World, people: People) -> None:
@@ -162,7 +163,7 @@ def someone_looks_around(world: World, people: People) -> None:
             people.ask(person, "GET", f"/orders/{order}")
             people.ask(person, "GET", "/orders")
 
-    world.person("ada", ada)
+    people.come("ada", ada)
 
 
 def a_product_comes_and_goes(world: World, people: People) -> None:
@@ -174,20 +175,20 @@ def a_product_comes_and_goes(world: World, people: People) -> None:
         people.reprice(person, "vase", 150)
         people.ask(person, "DELETE", "/products/vase", If_Match="*")
 
-    world.person("olga", olga)
+    people.come("olga", olga)
 
 
 def a_partner_orders(world: World, people: People) -> None:
     order = {"OrderId": "x-1", "Item": "a book", "Amount": 3, "IsMember": True, "ShippingMethod": "air"}
     entry = {"Source": "microservice_x", "DetailType": "microservice_x_test_event", "EventBusName": "EventBus"}
     entry["Detail"] = json.dumps({"body": order})
-    world.later(0, "a partner orders", lambda: _void(world.put_event(entry)))
+    world.later(0, "a partner orders", lambda: _void(world.deliveries.put_event(entry)))
 
     def olga(person: Person) -> None:
         person.wait(20, "looks for it")
         people.ask(person, "GET", "/partner-orders/x-1")
 
-    world.person("olga", olga)
+    people.come("olga", olga)
 
 
 def a_day_at_random(seed: int, orders: int = 8) -> Scenario:
@@ -205,7 +206,7 @@ def a_day_at_random(seed: int, orders: int = 8) -> Scenario:
             world.later(
                 dice.uniform(0, 3),
                 f"{name} comes",
-                lambda name=name, number=number, dice=of_its_own, script=script: world.person(
+                lambda name=name, number=number, dice=of_its_own, script=script: people.come(
                     name, lambda person: script(world, people, person, number, dice, products)
                 ),
             )
@@ -214,7 +215,7 @@ def a_day_at_random(seed: int, orders: int = 8) -> Scenario:
             world.later(
                 dice.uniform(0, 3),
                 "olga comes",
-                lambda number=number, product=product, by=by: world.person(
+                lambda number=number, product=product, by=by: people.come(
                     "olga", lambda olga: _void(people.adjust(olga, product, by, f"d{number}"))
                 ),
             )
@@ -222,7 +223,7 @@ def a_day_at_random(seed: int, orders: int = 8) -> Scenario:
             world.later(
                 dice.uniform(0, 3),
                 "olga reprices",
-                lambda: world.person("olga", lambda olga: _void(people.reprice(olga, "mug", 150))),
+                lambda: people.come("olga", lambda olga: _void(people.reprice(olga, "mug", 150))),
             )
 
     return day
@@ -238,7 +239,7 @@ def _buys(world: World, people: People, person: Person, number: int, dice: rando
     if order and dice.random() < 0.2:
         detail = json.dumps({"orderId": order, "reason": "stolen card"})
         veto = {"Source": "fraud", "DetailType": "FraudCheckFailed", "EventBusName": "EventBus", "Detail": detail}
-        world.later(dice.uniform(0, 1), "fraud detection vetoes", lambda: _void(world.put_event(veto)))
+        world.later(dice.uniform(0, 1), "fraud detection vetoes", lambda: _void(world.deliveries.put_event(veto)))
     if order and dice.random() < 0.3:
         person.wait(dice.uniform(0, 1), "thinks again")
         people.cancel(person, order)
@@ -251,7 +252,7 @@ def _checks_out(
         people.put(person, product, quantity)
     key = f"c{number}" if dice.random() < 0.7 else None
     if dice.random() < 0.4:
-        world.person(person.name, lambda tab: _void(people.put(tab, dice.choice(products), 1)))
+        people.come(person.name, lambda tab: _void(people.put(tab, dice.choice(products), 1)))
     people.check_out(person, key)
     if key and dice.random() < 0.3:
         people.check_out(person, key)

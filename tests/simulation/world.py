@@ -12,21 +12,20 @@ import os
 import random
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from eventflow.trace import VARIABLE
-from ops.patterns import matches
 
 from . import wire
 from .choices import Choices
 from .clock import STARTED, Clock
-from .cloud import Cloud, Function, Rule
+from .cloud import Cloud, Function
+from .deliveries import Deliveries
 from .dynamodb import DynamoDB, Written
 from .sandboxes import Sandbox
 from .wire import Json, Refused, Request
@@ -49,15 +48,6 @@ MOST_STEPS = 20_000
 
 class NeverAtRest(Exception):
     """Something is tried again and again."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a person's client receives. Status 0: nothing came."""
-
-    status: int
-    body: Any
-    headers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,18 +100,6 @@ class Context:
         return max(0, int((self._invocation.deadline - self._clock.now) * 1000))
 
 
-@dataclass
-class Message:
-    """Of a queue."""
-
-    id: str
-    body: Any
-    trace: str | None = None
-    attributes: Json = field(default_factory=dict)
-    visible_at: float = 0.0
-    receives: int = 0
-
-
 @dataclass(frozen=True)
 class Told:
     """A message to a shopper."""
@@ -160,18 +138,12 @@ class World:
     def __init__(self, cloud: Cloud, sandboxes: Sandboxes, choices: Choices, clock: Clock, seed: str = "") -> None:
         self.cloud, self.choices, self.clock = cloud, choices, clock
         self.dynamodb = DynamoDB(cloud.tables, written=self._written)
-        self.published: list[Json] = []
-        """Entries that EventBridge took, as events."""
-        self.announced: list[Json] = []
-        """Events that rows were written with."""
-        self.archive: list[Json] = []
-        self.queues: dict[str, list[Message]] = {name: [] for name in cloud.queues}
+        self.deliveries = Deliveries(self)
         self.told: list[Told] = []
         self.noted: list[tuple[int, str, int]] = []
         """What notification noted as told: when in the order of things, the order, and when it occurred."""
         self.requests: list[Json] = []
         """Those of people, with the trace that each is in."""
-        self.redriven = False
         self.broken: list[str] = []
         """Rules that were broken on the way."""
         self.watch: Callable[[Written], Iterable[str]] = lambda written: ()
@@ -186,18 +158,15 @@ class World:
         self.errors: list[str] = []
         """What no fault explains: an answer of 5xx, say."""
         self.faults = 0
-        self.poisoned: set[str] = set()
         self._tasks: list[Task] = []
-        self._count = 0
+        self.count = 0
         self._invocations = 0
         self._sandboxes = sandboxes
         self._idle: dict[str, list[Sandbox]] = defaultdict(list)
         self._fresh: dict[str, list[Sandbox]] = {name: list(sandboxes.made(name)) for name in cloud.functions}
         self._running: Invocation | None = None
         self._last: object = None
-        self._streams: dict[tuple[str, int], list[Written]] = defaultdict(list)
-        self._reading: set[tuple[str, int]] = set()
-        self._hub = getcurrent()
+        self.hub = getcurrent()
         self._skews = {name: (zlib.crc32(name.encode()) % 81 - 40) / 1000 for name in cloud.functions}
         clock.now, clock.skew, clock.sleep = STARTED, 0.0, self._sleep
         sandboxes.reset()
@@ -207,8 +176,8 @@ class World:
     # What happens next
 
     def later(self, seconds: float, label: str, act: Callable[[], None], of: object = None) -> None:
-        self._count += 1
-        self._tasks.append(Task(self.clock.now + seconds, self._count, label, act, of))
+        self.count += 1
+        self._tasks.append(Task(self.clock.now + seconds, self.count, label, act, of))
 
     def run(self) -> None:
         """Until nothing is left to happen. Raises NeverAtRest."""
@@ -246,10 +215,10 @@ class World:
         self._invocations += 1
         it = self.cloud.functions[function]
         sandbox = self._sandbox(it)
-        self._count += 1
+        self.count += 1
         deadline = self.clock.now + it.timeout
-        invocation = Invocation(self._invocations, sandbox, event, ended, deadline, trace, begun=self._count)
-        invocation.run = greenlet(lambda _: self._handle(invocation), self._hub)
+        invocation = Invocation(self._invocations, sandbox, event, ended, deadline, trace, begun=self.count)
+        invocation.run = greenlet(lambda _: self._handle(invocation), self.hub)
         self.tell(f"{invocation.name} begins")
         self._switch(invocation, None)
 
@@ -323,7 +292,7 @@ class World:
     def _sleep(self, seconds: float) -> None:
         if self._running is None or self._running.dead:
             return
-        self._hub.switch((seconds, f"waits {seconds:.3f} s", lambda: None))
+        self.hub.switch((seconds, f"waits {seconds:.3f} s", lambda: None))
 
     def _ask(self, function: str, request: Request) -> Any:
         """In the function's greenlet: hand the request to the world, and wait for what becomes of it."""
@@ -332,7 +301,7 @@ class World:
             raise RuntimeError(f"{function} asks for {request.name} outside of an invocation")
         if invocation.dead:
             raise GreenletExit
-        outcome = self._hub.switch((CALL_SECONDS, request.name, lambda: self._decide(invocation, request)))
+        outcome = self.hub.switch((CALL_SECONDS, request.name, lambda: self._decide(invocation, request)))
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -405,7 +374,9 @@ class World:
                     answer["Items"] = answer["Items"][:-1]
                 return _in_part(request, answer) if fate == "done in part" else answer
             case "events":
-                return self._put_events(request.about["Entries"], refusing=fate.startswith("one entry refused"))
+                return self.deliveries.put_events(
+                    request.about["Entries"], refusing=fate.startswith("one entry refused")
+                )
             case "sns":
                 detail = invocation.event["detail"]
                 occurred_at = detail["metadata"]["occurredAt"]
@@ -432,261 +403,17 @@ class World:
             case "sns":
                 self.used.add((function, "sns:Publish", request.about["TopicArn"]))
 
-    # Streams, bus, queues
-
     def _written(self, written: Written) -> None:
         self.broken += self.watch(written)
         if written.table == "NotificationsTable":
-            self._count += 1
-            self.noted.append((self._count, written.key, int(written.new["occurredAt"]["N"])))
+            self.count += 1
+            self.noted.append((self.count, written.key, int(written.new["occurredAt"]["N"])))
         if self.cloud.tables[written.table].stream:
-            self._stream(written)
+            self.deliveries.stream(written)
 
-    def _stream(self, written: Written) -> None:
-        event = written.new.get("event", {}).get("M")
-        if event and event["id"] != (written.old or {}).get("event", {}).get("M", {}).get("id"):
-            self.announced.append(
-                {
-                    "table": written.table,
-                    "key": written.key,
-                    **{k: v["S"] if "S" in v else v["N"] for k, v in event.items()},
-                }
-            )
-        source = self.cloud.streams.get(written.table)
-        if source is None:
-            raise LookupError(f"nobody reads the stream of {written.table}")
-        shard = written.table, zlib.crc32(written.key.encode()) % 2
-        self._streams[shard].append(written)
-        if shard not in self._reading:
-            self._reading.add(shard)
-            self.later(0.1, f"the stream of {written.table}", lambda: self._read_stream(shard))
-
-    def _read_stream(self, shard: tuple[str, int]) -> None:
-        source = self.cloud.streams[shard[0]]
-        batch = self._streams[shard][: source.batch]
-        records = [_record(written) for written in batch]
-        records = [it for it in records if not source.filters or any(matches(each, it) for each in source.filters)]
-
-        def ended(how: str, _: Any) -> None:
-            if how == "done":
-                del self._streams[shard][: len(batch)]
-            if self._streams[shard]:
-                self.later(0.1 if how == "done" else 1, f"the stream of {shard[0]}", lambda: self._read_stream(shard))
-            else:
-                self._reading.remove(shard)
-
-        if records:
-            self.invoke(source.function, {"Records": records}, ended, None)
-        else:
-            ended("done", None)
-
-    def _put_events(self, entries: list[Json], refusing: bool) -> Json:
-        results = []
-        for index, entry in enumerate(entries):
-            if refusing and index == len(entries) - 1:
-                results.append({"ErrorCode": "InternalFailure", "ErrorMessage": "refused"})
-                continue
-            results.append({"EventId": self.put_event(entry)})
-        return {"FailedEntryCount": sum("ErrorCode" in it for it in results), "Entries": results}
-
-    def put_event(self, entry: Json) -> str:
-        """Take an entry of PutEvents; its id."""
-        event = {
-            "version": "0",
-            "id": f"event-{len(self.published) + 1}",
-            "source": entry["Source"],
-            "detail-type": entry["DetailType"],
-            "account": "123456789012",
-            "region": "us-east-1",
-            "time": datetime.fromtimestamp(int(entry.get("Time", self.clock.now)), UTC).isoformat(),
-            "resources": [],
-            "detail": json.loads(entry["Detail"]),
-        }
-        self.published.append(event)
-        for rule in self.cloud.rules:
-            if matches(rule.pattern, event):
-                self.later(
-                    0.02,
-                    f"{event['detail-type']} to {rule.name}",
-                    lambda rule=rule: self._deliver(rule, event, entry.get("TraceHeader")),
-                )
-        return str(event["id"])
-
-    def _deliver(self, rule: Rule, event: Json, trace: str | None) -> None:
-        if self.choices.take([f"{event['detail-type']} to {rule.name}: once", "twice"]):
-            self.later(0.5, f"{event['detail-type']} to {rule.name}, again", lambda: self._deliver(rule, event, trace))
-        if rule.queue:
-            self.send_message(rule.queue, event, trace)
-        elif rule.function:
-            self.invoke_async(rule.function, event, trace)
-
-    def invoke_async(self, function: str, event: Json, trace: str | None, attempt: int = 0) -> None:
-        it = self.cloud.functions[function]
-
-        def ended(how: str, value: Any) -> None:
-            if how == "done":
-                return
-            if attempt < it.retries:
-                again = lambda: self.invoke_async(function, event, trace, attempt + 1)  # noqa: E731
-                self.later(60 * (attempt + 1), f"{event['detail-type']} to {function}, attempt {attempt + 2}", again)
-            elif it.on_failure:
-                self.tell(f"{function} gives up {event['detail-type']}: it is in {it.on_failure}")
-                self.send_message(it.on_failure, {"function": function, "requestPayload": event, "error": str(value)})
-
-        self.invoke(function, event, ended, trace or self._new_trace())
-
-    def send_message(self, queue: str, body: Any, trace: str | None = None) -> None:
-        self._count += 1
-        self.queues[queue].append(Message(f"message-{self._count}", body, trace))
-        if queue in self.cloud.pollers:
-            self.later(0.02, f"poll {queue}", lambda: self._poll(queue))
-
-    def _poll(self, queue: str) -> None:
-        poller, about = self.cloud.pollers[queue], self.cloud.queues[queue]
-        batch = [it for it in self.queues[queue] if it.visible_at <= self.clock.now][: poller.batch]
-        for message in batch:
-            message.receives += 1
-            message.visible_at = self.clock.now + about.visibility
-            if about.dead_letters and message.receives > about.receives:
-                self.queues[queue].remove(message)
-                self.queues[about.dead_letters].append(Message(message.id, message.body, message.trace))
-                self.tell(f"{message.id} was received too often: it is in {about.dead_letters}")
-        batch = [it for it in batch if it in self.queues[queue]]
-        if not batch:
-            return
-
-        def ended(how: str, value: Any) -> None:
-            failed = (
-                {it["itemIdentifier"] for it in value["batchItemFailures"]}
-                if how == "done"
-                else {it.id for it in batch}
-            )
-            for message in batch:
-                if message.id not in failed and message in self.queues[queue]:
-                    self.queues[queue].remove(message)
-            if failed:
-                self.later(about.visibility, f"poll {queue} again", lambda: self._poll(queue))
-
-        self.invoke(poller.function, {"Records": [_sqs_record(it, queue) for it in batch]}, ended, self._new_trace())
-
-    def _new_trace(self) -> str:
+    def new_trace(self) -> str:
         number = self._invocations + 1
         return f"Root=1-{int(self.clock.now):08x}-{number:024x};Parent={number:016x};Sampled=1"
-
-    # Operators
-
-    def redrive(self) -> bool:
-        """As `make redrive`: hand what lies in the failed queues to those who failed. Whether there was anything."""
-        found = False
-        for queue, messages in self.queues.items():
-            if queue in self.cloud.pollers:
-                continue
-            for message in [it for it in messages if it.id not in self.poisoned]:
-                found = self.redriven = True
-                messages.remove(message)
-                if "requestPayload" in message.body:
-                    function, event = message.body["function"], message.body["requestPayload"]
-                    self.later(
-                        0,
-                        f"redrive {event['detail-type']} to {function}",
-                        lambda function=function, event=event: self.invoke_async(function, event, None),
-                    )
-                else:
-                    (source,) = [name for name, it in self.cloud.queues.items() if it.dead_letters == queue]
-                    self.send_message(source, message.body, message.trace)
-        return found
-
-    # People
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: Any,
-        claims: Mapping[str, str],
-        headers: Mapping[str, str],
-        answered: Callable[[Answer], None],
-    ) -> None:
-        """A request through the API; `answered` is told what arrives at the client."""
-        path, _, query = path.partition("?")
-        given = dict(part.split("=") for part in query.split("&") if part)
-        route = self.cloud.route(method, path)
-        trace = self._new_trace()
-        event = {
-            "resource": route.path,
-            "path": path,
-            "httpMethod": method,
-            "headers": dict(headers),
-            "multiValueHeaders": {name: [value] for name, value in headers.items()},
-            "queryStringParameters": given,
-            "multiValueQueryStringParameters": {name: [value] for name, value in given.items()},
-            "requestContext": {
-                "requestId": f"request-{self._count}",
-                "stage": "v1",
-                "path": f"/v1{path}",
-                "authorizer": {"claims": dict(claims)},
-            },
-            "body": None if body is None else json.dumps(body),
-            "isBase64Encoded": False,
-        }
-        before = self.faults
-        self.requests.append({"path": path, "by": claims["sub"], "key": headers.get("Idempotency-Key"), "trace": trace})
-
-        def ended(how: str, value: Any) -> None:
-            if how != "done":
-                answer = Answer(502, {"detail": how})
-            else:
-                answer = Answer(value["statusCode"], json.loads(value["body"] or "null"), value["multiValueHeaders"])
-            self.tell(f"{method} {path}: {answer.status}")
-            if answer.status >= 500 and self.faults == before:
-                self.errors.append(f"{method} {path} is {answer.status} with no fault: {answer.body}")
-            if self.choices.take([f"{method} {path}: its answer arrives", "its answer is lost"]):
-                self.faults += 1
-                self.tell(f"{method} {path}: the answer does not arrive")
-                answer = Answer(0, None)
-            answered(answer)
-
-        self.invoke(route.function, event, ended, trace)
-
-    def person(self, name: str, script: Callable[[Person], None]) -> None:
-        """Someone who does what the script says, beginning now."""
-        person = Person(self, name)
-        person.run = greenlet(lambda _: script(person), self._hub)
-        self.later(0, name, lambda: person.go_on(None), person)
-
-
-class Person:
-    """Whose script runs in a greenlet of its own: it waits for answers."""
-
-    def __init__(self, world: World, name: str) -> None:
-        self.world, self.name = world, name
-        self.run: Any = None
-
-    def go_on(self, value: Any) -> None:
-        asked = self.run.switch(value)
-        if not self.run.dead:
-            asked()
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        claims: Mapping[str, str],
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        def ask() -> None:
-            self.world.request(method, path, body, claims, headers or {}, self._answered)
-
-        answer: Answer = self.world._hub.switch(ask)
-        return answer
-
-    def wait(self, seconds: float, what: str = "waits") -> None:
-        self.world._hub.switch(lambda: self.world.later(seconds, f"{self.name} {what}", lambda: self.go_on(None), self))
-
-    def _answered(self, answer: Answer) -> None:
-        self.world.later(0, f"{self.name} has an answer", lambda: self.go_on(answer), self)
 
 
 def fates_of(operation: str, rows: int = 2) -> list[str]:
@@ -709,23 +436,3 @@ def _in_part(request: Request, answer: Json) -> Json:
     later = wanted["Keys"][-1]
     found = [row for row in answer["Responses"][table] if not later.items() <= row.items()]
     return {"Responses": {table: found}, "UnprocessedKeys": {table: {**wanted, "Keys": [later]}}}
-
-
-def _record(written: Written) -> Json:
-    images = {"NewImage": written.new} | ({"OldImage": written.old} if written.old else {})
-    return {"eventSource": "aws:dynamodb", "dynamodb": {"Keys": {}, **images}}
-
-
-def _sqs_record(message: Message, queue: str) -> Json:
-    trace = {"AWSTraceHeader": message.trace} if message.trace else {}
-    return {
-        "messageId": message.id,
-        "receiptHandle": message.id,
-        "body": json.dumps(message.body),
-        "attributes": {"ApproximateReceiveCount": str(message.receives), **trace},
-        "messageAttributes": {},
-        "md5OfBody": "",
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
-        "awsRegion": "us-east-1",
-    }
