@@ -38,8 +38,8 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas simulate test test-unit \
-  test-system lint format benchmark cost clean remember-python
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas simulate test \
+  test-unit test-simulation test-system lint format benchmark cost clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -89,10 +89,13 @@ trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...; on AWS as
 schemas: .venvs/dev/ready ## Write schemas/ anew from the contracts
 	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
 
-test: test-unit test-system ## Run all tests
+test: test-unit test-simulation test-system ## Run all tests
 
 test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
 	@$(DEV)/python -m pytest -n auto tests/unit
+
+test-simulation: .venvs/dev/ready ## Run the tests of the simulator itself; `make simulate` runs it
+	@PYTHONHASHSEED=0 $(DEV)/python -m pytest -n auto tests/simulation
 
 test-system: $(VENVS) ## Run the tests of the deployed stack, on an embedded cloud of their own
 	@$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system

@@ -3,16 +3,15 @@
 The SDK then repeats its request, as it does on AWS, and is answered as one who asks for a second time.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from botocore import xform_name
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError
 
 from eventflow.store import dynamodb
 
+from ..simulation import wire
 from .memory_dynamodb import MemoryDynamoDB
 
 
@@ -29,26 +28,13 @@ class LossyWire:
     def __exit__(self, *_: object) -> None:
         dynamodb.meta.events.unregister("before-send.dynamodb", self._send)
 
-    def _send(self, request: Any, **_: Any) -> AWSResponse:
-        operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
-        asked = json.loads(request.body)
-        status, answer = 200, {}
+    def _send(self, request: Any, **_: Any) -> Any:
+        asked = wire.read(request)
         try:
-            answer = getattr(self._db, xform_name(operation))(**asked)
-        except ClientError as refused:
-            status = 400
-            more = {name: it for name, it in refused.response.items() if name in ("Item", "CancellationReasons")}
-            answer = {"__type": f"com.amazonaws.dynamodb#{refused.response['Error']['Code']}", **more}
-        if self._loses(operation):
-            raise ConnectionClosedError(endpoint_url=request.url)
-        return AWSResponse(request.url, status, {}, _Body(json.dumps(answer).encode()))
-
-
-class _Body:
-    """What urllib3 would hand over."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self, **_: Any) -> list[bytes]:
-        return [self._content]
+            answer = wire.answered(asked, getattr(self._db, xform_name(asked.operation))(**asked.about))
+        except ClientError as error:
+            more = {name: it for name, it in error.response.items() if name in ("Item", "CancellationReasons")}
+            answer = wire.refused(asked, wire.Refused(error.response["Error"]["Code"], **more))
+        if self._loses(asked.operation):
+            raise wire.no_answer(asked)
+        return answer

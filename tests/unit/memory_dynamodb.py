@@ -17,6 +17,7 @@ from eventflow.store import dynamodb as client
 from eventflow.transition import Stored
 from relay.publish import announced
 
+from ..simulation.expressions import fulfilled, updated
 from .sam_template import TIMELINE, resources
 
 TABLES = resources("AWS::DynamoDB::Table") | resources("AWS::DynamoDB::Table", TIMELINE)
@@ -116,7 +117,7 @@ class MemoryDynamoDB:
     def put_item(self, **request: Any) -> dict[str, Any]:
         self._checked("PutItem", request)
         self._let_others_run()
-        if (reason := self._why_not("PutItem", request)) is not None:
+        if (reason := self._why_not(request)) is not None:
             raise refused("PutItem", "ConditionalCheckFailedException", reason)
         self._commit(request, request["Item"])
         return {}
@@ -132,12 +133,13 @@ class MemoryDynamoDB:
             raise refused("TransactWriteItems", "TransactionCanceledException", {"CancellationReasons": reasons})
         if (token := request.get("ClientRequestToken")) in self.tokens:
             return {}
-        whys = [self._why_not(kind, write) for kind, write in writes]
+        whys = [self._why_not(write) for _, write in writes]
         if any(why is not None for why in whys):
             reasons = [{"Code": "None"} if why is None else {"Code": "ConditionalCheckFailed", **why} for why in whys]
             raise refused("TransactWriteItems", "TransactionCanceledException", {"CancellationReasons": reasons})
         for kind, write in writes:
-            self._commit(write, write["Item"] if kind == "Put" else self._updated(write))
+            table, key = self._place(write)
+            self._commit(write, write["Item"] if kind == "Put" else updated(write, table.get(key, write["Key"])))
         self.tokens |= {token} - {None}
         return {}
 
@@ -151,38 +153,14 @@ class MemoryDynamoDB:
         (key_name,) = KEYS[name]
         return self.rows[name], self._key("PutItem", (write.get("Item") or write["Key"])[key_name]["S"])
 
-    def _why_not(self, operation: str, write: dict[str, Any]) -> dict[str, Any] | None:
+    def _why_not(self, write: dict[str, Any]) -> dict[str, Any] | None:
         """None where the write's condition is fulfilled, else the row, which DynamoDB tells if it is asked to."""
-        (key_name,) = KEYS[write["TableName"]]
         table, key = self._place(write)
         there = table.get(key)
-        values = write.get("ExpressionAttributeValues", {})
-        match write.get("ConditionExpression"):
-            case None:
-                fulfilled = True
-            case "revision = :seen":
-                fulfilled = there is not None and there["revision"] == values[":seen"]
-            case "availableQty >= :needed":
-                fulfilled = there is not None and int(there["availableQty"]["N"]) >= int(values[":needed"]["N"])
-            case "attribute_not_exists(id) OR expiration <= :now":
-                fulfilled = there is None or int(there["expiration"]["N"]) <= int(values[":now"]["N"])
-            case "attribute_not_exists(orderId) OR occurredAt <= :occurredAt":
-                fulfilled = there is None or int(there["occurredAt"]["N"]) <= int(values[":occurredAt"]["N"])
-            case condition:
-                assert condition == f"attribute_not_exists({key_name})"
-                fulfilled = there is None
-        if fulfilled:
+        if fulfilled(write, there):
             return None
         assert write["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
         return {"Item": there} if there else {}
-
-    def _updated(self, update: dict[str, Any]) -> Attributes:
-        """The row as the one update that there is makes it."""
-        assert update["UpdateExpression"] == "ADD availableQty :by SET updatedAt = :now"
-        table, key = self._place(update)
-        there, values = table.get(key, update["Key"]), update["ExpressionAttributeValues"]
-        level = int(there.get("availableQty", {"N": "0"})["N"]) + int(values[":by"]["N"])
-        return {**there, "availableQty": {"N": str(level)}, "updatedAt": values[":now"]}
 
     def _commit(self, write: dict[str, Any], item: Attributes) -> None:
         table, key = self._place(write)

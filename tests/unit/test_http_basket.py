@@ -273,6 +273,15 @@ def test_a_key_is_remembered_however_many_checkouts_came_since_and_a_month_long(
     assert later.body != first.body, "an order of this id is there already"
 
 
+def test_a_key_that_has_expired_stands_for_nothing_though_its_row_is_still_there(shop, monkeypatch):
+    put("mug")
+    check_out("k1")
+    in_a_month = clock.now() + 30 * DAY
+    monkeypatch.setattr(clock, "now", lambda: in_a_month)
+    assert shop.rows["IdempotencyTable"]
+    assert check_out("k1").status == 409, "the basket is empty"
+
+
 def test_an_order_of_a_checkout_has_an_id_that_nobody_can_derive_from_the_key(shop):
     ids = set()
     for _ in range(2):
