@@ -758,6 +758,15 @@ def main_frame():
     return sys._current_frames()[threading.main_thread().ident]
 
 
+@pytest.fixture
+def ctrl_c_is_heard():
+    """As in a terminal: what runs in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_a_person_who_stops_a_look_does_not_wait_for_the_rest_of_it(long_queue):
     # given
     queue, sight = long_queue(1_000), Sight()
