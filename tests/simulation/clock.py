@@ -64,10 +64,10 @@ def in_charge(clock: Clock) -> Iterator[None]:
         mock.patch.object(time, "sleep", lambda seconds: clock.sleep(seconds)),
         mock.patch.object(uuid, "uuid4", _uuid4),
         # a client that has repeated much stops repeating; each world has clients that begin
-        mock.patch.object(RetryQuota, "acquire", return_value=True),
+        mock.patch.object(RetryQuota, "acquire", lambda *_, **__: True),
         # nobody checks these here, and they take a third of a call
-        mock.patch.object(RequestSigner, "sign"),
-        mock.patch.object(UserAgentString, "to_string", return_value="simulated"),
+        mock.patch.object(RequestSigner, "sign", lambda *_, **__: None),
+        mock.patch.object(UserAgentString, "to_string", lambda _: "simulated"),
         *(mock.patch.object(module, name, shim) for module, name in _modules_of_powertools()),
     ]
     for patch in patches:
