@@ -95,13 +95,13 @@ test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
 	@$(DEV)/python -m pytest -n auto tests/unit
 
 test-simulation: .venvs/dev/ready ## Run the tests of the simulator itself; `make simulate` runs it
-	@PYTHONHASHSEED=0 $(DEV)/python -m pytest -n auto tests/simulation
+	@$(DEV)/python -m pytest -n auto tests/simulation
 
 test-system: $(VENVS) ## Run the tests of the deployed stack, on an embedded cloud of their own
 	@$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system
 
-simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS [SEED=...] [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [MUTANTS=1]
-	@PYTHONPATH=functions PYTHONHASHSEED=0 $(DEV)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") \
+simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [SEED=...] [MUTANTS=1]
+	@PYTHONPATH=functions $(DEV)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") \
 	  $(if $(DEPTH),--depth "$(DEPTH)") $(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(ORDERS),--orders "$(ORDERS)") \
 	  $(if $(MUTANTS),--mutants)
 
@@ -125,7 +125,7 @@ cost: .venvs/dev/ready ## Reckon what the timeline costs per million events; on 
 	@$(THERE) $(DEV)/python benchmarks/timeline_cost.py
 
 clean: down ## Remove all that make made, the virtual environments too
-	@rm -rf .venvs .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venvs .aws-sam .simulation .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # Both at once: to install is mostly to wait.
 venvs:
