@@ -21,6 +21,7 @@ DEPTH    =
 SCENARIO =
 ORDERS   =
 MUTANTS  =
+MINUTES  =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
@@ -38,7 +39,7 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas simulate test \
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas simulate soak test \
   test-unit test-simulation test-system lint format benchmark cost clean remember-python
 
 help: ## List what make can do
@@ -104,6 +105,9 @@ simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS [DEPTH=2]
 	@PYTHONPATH=functions $(DEV)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") \
 	  $(if $(DEPTH),--depth "$(DEPTH)") $(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(ORDERS),--orders "$(ORDERS)") \
 	  $(if $(MUTANTS),--mutants)
+
+soak: $(VENVS) ## Random orders on an embedded cloud of its own, functions killed at random [ORDERS=2000] [MINUTES=20] [SEED=...]
+	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
 
 lint: .venvs/dev/ready ## Check format, code, types and templates
 	@$(DEV)/ruff format --check $(CODE)

@@ -7,7 +7,7 @@ rule yields what is wrong, in a sentence.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eventflow.keys import Use
@@ -37,7 +37,7 @@ def always(world: World, written: Written) -> Iterator[str]:
 def at_rest(world: World, people: People) -> Iterator[str]:
     yield from world.errors
     yield from world.broken
-    state = State(world)
+    state = State(world.dynamodb.rows)
     yield from accepted_is_there_once_and_ends(state, people)
     yield from no_answer_is_contradicted(state, people)
     yield from payment_reservation_and_order_agree(state)
@@ -54,10 +54,8 @@ def at_rest(world: World, people: People) -> Iterator[str]:
 class State:
     """The rows, as plain values."""
 
-    def __init__(self, world: World) -> None:
-        self.tables = {
-            name: {key: _plain({"M": row}) for key, row in rows.items()} for name, rows in world.dynamodb.rows.items()
-        }
+    def __init__(self, tables: Mapping[str, Mapping[str, Json]]) -> None:
+        self.tables = {name: {key: _plain({"M": row}) for key, row in rows.items()} for name, rows in tables.items()}
 
     def __getitem__(self, table: str) -> dict[str, Any]:
         return self.tables[table]
