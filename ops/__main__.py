@@ -89,7 +89,8 @@ redrive_command = commands.add_parser(
     help="send failed events again, to whoever failed on them",
     description="Send what is in the failed-events queues again, each event to the function or the state machine that "
     "failed on it and to nobody else, and remove what is then handled. It may be interrupted, run again, and run by "
-    "two at once. It ends with 1 if anything is still failing, could not be sent, or could not be seen.",
+    "two at once. It ends with 1 if anything is still failing, could not be sent, or could not be seen. It tells "
+    "the bus of each one that is handled, by EventRedriven. It needs PYTHONPATH=functions, which `make redrive` sets.",
 )
 redrive_command.add_argument("--dry-run", action="store_true", help="only tell what would be sent to whom")
 redrive_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
@@ -193,6 +194,8 @@ def _look(arguments: argparse.Namespace, stacks: list[Stack], sqs: SQSClient) ->
 
 
 def _redrive(arguments: argparse.Namespace) -> None:
+    from ops.redriven import bus_of, telling  # not above: it needs functions/
+
     _end_like_ctrl_c()
     console = Console(highlight=False)
     stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
@@ -214,7 +217,9 @@ def _redrive(arguments: argparse.Namespace) -> None:
         if not runs_here(sqs) and not arguments.yes:
             failed.show(planned, names, console, missed)
             _confirm("nothing was sent")
-        well &= redrive.redrive(planned, consumers, sqs, names, console)
+        bus = bus_of(stacks[0])
+        tell_bus = telling(bus, boto3.client("events"), names) if bus else redrive.nobody
+        well &= redrive.redrive(planned, consumers, sqs, names, console, tell_bus)
     if not well:
         sys.exit(1)
 

@@ -1,17 +1,17 @@
 """Sends failed events again to whoever failed on them, and to nobody else; what works then leaves its queue.
 
-An event is never published again: that would reach every rule. The consumer is called synchronously, so that how it
-went is known. That also means no on-failure destination: what fails again stays as the message that it is, and is not
-in the queue twice. A function is called by its alias `live`, whichever version failed: that may be the broken one.
-Stopped anywhere, this loses nothing: what was handled and not yet removed is sent once more, and its consumer knows it.
-Of two people at once each takes what the other does not hold.
+An event is never published again: that would reach every rule. (What is published is that it is handled now.) The
+consumer is called synchronously, so that how it went is known. That also means no on-failure destination: what fails
+again stays as the message that it is, and is not in the queue twice. A function is called by its alias `live`,
+whichever version failed: that may be the broken one. Stopped anywhere, this loses nothing: what was handled and not yet
+removed is sent once more, and its consumer knows it. Of two people at once each takes what the other does not hold.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import dropwhile
@@ -72,6 +72,18 @@ class Unreachable(Exception):
     """There is nobody to send it to. The message says why."""
 
 
+class NotTold(Exception):
+    """The bus did not take the news. The message says why."""
+
+
+Tell = Callable[[FailedEvent, str], None]
+"""Is given what was handled, and the ARN or the name of what handled it. Raises NotTold, and what boto3 raises."""
+
+
+def nobody(failed: FailedEvent, by: str) -> None:
+    """For a stack without a bus: it has no timeline, either."""
+
+
 def addresses(stacks: Iterable[Stack]) -> dict[str, str]:
     """How to call each consumer of the stacks, by its physical name: a state machine by its ARN, and a function by the
     ARN of its alias `live`, or by its name where it has none. A queue cannot be called, and has its name here.
@@ -110,8 +122,8 @@ class Consumers:
         reader = readers[0]["FunctionArn"]
         return self.addresses.get(physical_name(reader), reader)
 
-    def send(self, failed: FailedEvent) -> None:
-        """Returns once it is handled. Raises StillFailing, Unreachable."""
+    def send(self, failed: FailedEvent) -> str:
+        """Returns once it is handled: the ARN or the name of what did. Raises StillFailing, Unreachable."""
         address = self.address(failed)
         try:
             if _service(failed.consumer) == "sqs":
@@ -126,6 +138,7 @@ class Consumers:
             raise StillFailing(str(error)) from None
         except BotoCoreError as error:
             raise StillFailing(str(error)) from None
+        return address
 
     def _invoke(self, arn: str, payload: Mapping[str, Any]) -> Any:
         answer = self.lambdas.invoke(FunctionName=arn, Payload=json.dumps(payload))
@@ -175,9 +188,17 @@ def _service(arn: str) -> str:
 
 
 def redrive(
-    planned: Sequence[FailedEvent], consumers: Consumers, sqs: SQSClient, names: Mapping[str, str], console: Console
+    planned: Sequence[FailedEvent],
+    consumers: Consumers,
+    sqs: SQSClient,
+    names: Mapping[str, str],
+    console: Console,
+    tell_bus: Tell = nobody,
 ) -> bool:
-    """Send what is planned, queue by queue, and tell of each how it went. Returns whether nothing is left behind."""
+    """Send what is planned, queue by queue, and tell of each how it went. Returns whether nothing is left behind.
+
+    The bus is told of what is handled. That it cannot be told is said, and leaves nothing behind.
+    """
     outcomes: Counter[Outcome] = Counter()
     hands: list[Hand] = []
     try:
@@ -186,7 +207,7 @@ def redrive(
                 due = {failed.message_id: failed for failed in planned if failed.queue == queue}
                 hands.append(Hand(queue, sqs))
                 with hands[-1] as hand:
-                    for failed, outcome, why in _redriven(hand, due, consumers):
+                    for failed, outcome, why in _redriven(hand, due, consumers, tell_bus):
                         outcomes[outcome] += 1
                         _tell(failed, outcome, why, names, console)
                         status.update(f"Sending again: {outcomes.total():,} of {len(planned):,}")
@@ -200,7 +221,7 @@ def redrive(
 
 
 def _redriven(
-    hand: Hand, due: dict[str, FailedEvent], consumers: Consumers
+    hand: Hand, due: dict[str, FailedEvent], consumers: Consumers, tell_bus: Tell
 ) -> Iterator[tuple[FailedEvent, Outcome, str]]:
     echoes = 0
     while (due or echoes) and (taken := hand.take()):
@@ -217,7 +238,7 @@ def _redriven(
             else:
                 del due[failed.message_id]
                 before = len(consumers.gave_up)
-                outcome, why = _sent(failed, hand, consumers)
+                outcome, why = _sent(failed, hand, consumers, tell_bus)
                 echoes += len(consumers.gave_up) - before
                 yield failed, outcome, why
         if late:
@@ -229,9 +250,9 @@ def _redriven(
             yield failed, Outcome.ELSEWHERE, "someone else has it at this moment, or has dealt with it"
 
 
-def _sent(failed: FailedEvent, hand: Hand, consumers: Consumers) -> tuple[Outcome, str]:
+def _sent(failed: FailedEvent, hand: Hand, consumers: Consumers, tell_bus: Tell) -> tuple[Outcome, str]:
     try:
-        consumers.send(failed)
+        handled_by = consumers.send(failed)
     except StillFailing as error:
         return Outcome.FAILING, without_personal_data(str(error), failed.event)
     except Unreachable as error:
@@ -240,6 +261,10 @@ def _sent(failed: FailedEvent, hand: Hand, consumers: Consumers) -> tuple[Outcom
         hand.remove(failed.message_id)
     except (BotoCoreError, ClientError) as error:
         return Outcome.FAILING, f"it was handled, but is not removed: {error}"
+    try:
+        tell_bus(failed, handled_by)
+    except (BotoCoreError, ClientError, NotTold) as error:
+        return Outcome.SENT, f"its timeline does not show that: EventRedriven could not be put on the bus: {error}"
     return Outcome.SENT, ""
 
 

@@ -13,6 +13,7 @@ from local.gaps.deliveries import (
 )
 from local.gaps.entries import honour_time_and_trace_of_entries
 from local.gaps.expressions import parse_expressions_once
+from local.gaps.permissions import tell_policies_what_is_put
 from local.gaps.resources import accept_resources_without_effect, provision_archives
 from local.gaps.sandboxes import keep_sandboxes_after_exceptions
 from local.gaps.traces import hand_traces_to_queues, trace_invocations, trace_requests
@@ -32,5 +33,6 @@ def close() -> None:
     join_claims_with_commas()
     provision_archives()
     accept_resources_without_effect()
+    tell_policies_what_is_put()
     parse_expressions_once()
     watch_an_alarms_own_metric()

@@ -41,9 +41,9 @@ def retry_event_deliveries() -> None:
 
 
 def tell_why_invocations_failed() -> None:
-    """The on-failure record tells how often the function was tried, and which exception it raised (Lambda
-    Developer Guide, "Retaining records of asynchronous invocations"). The emulator always writes 3 times and
-    Runtime.HandlerError.
+    """The on-failure record tells how often the function was tried, and which exception it raised; a bus gets it as an
+    event (Lambda Developer Guide, "Retaining records of asynchronous invocations"). The emulator always writes 3 times
+    and Runtime.HandlerError, and loses what is for a bus: "DLQ target not found".
     """
     invoke, execute = lambda_svc.invoke_async_with_retry, lambda_svc._execute_function
     send_elsewhere = lambda_svc._route_async_failure
@@ -62,11 +62,14 @@ def tell_why_invocations_failed() -> None:
 
     def route_async_failure(target_arn: str, function_name: str, event: Json, result: Json) -> None:
         target = parse_arn(target_arn)
+        if target.service not in ("sqs", "events"):
+            send_elsewhere(target_arn, function_name, event, result)
+            return
+        record = _failure_record(invoked.get(function_name), event, result["body"], len(attempts.get([])))
         if target.service == "sqs":
-            record = _failure_record(invoked.get(function_name), event, result["body"], len(attempts.get([])))
             eventbridge._dispatch_to_sqs(target, json.dumps(record))
         else:
-            send_elsewhere(target_arn, function_name, event, result)
+            _put_on_bus(target_arn, record)
 
     lambda_svc.invoke_async_with_retry = invoke_async_with_retry
     lambda_svc._execute_function = execute_function
@@ -90,6 +93,23 @@ def bring_failed_messages_again_soon() -> None:
                     message["visible_at"] = min(message["visible_at"], time.time() + wait)
 
     lambda_svc._run_sqs_batch = run_sqs_batch
+
+
+def _put_on_bus(bus_arn: str, record: Json) -> None:
+    """The order of `resources` is not documented; nothing may depend on it."""
+    eventbridge._put_events(
+        {
+            "Entries": [
+                {
+                    "EventBusName": bus_arn,
+                    "Source": "lambda",
+                    "DetailType": "Lambda Function Invocation Result - Failure",
+                    "Resources": [bus_arn, record["requestContext"]["functionArn"]],
+                    "Detail": json.dumps(record),
+                }
+            ]
+        }
+    )
 
 
 def _exception_raised(result: Json) -> Any:

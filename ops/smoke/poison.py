@@ -28,6 +28,9 @@ LONGER_THAN_A_KEY = "x" * 1_100
 
 TEXT = "smoke"
 
+FROM_LAMBDA = ["lambda"]
+"""Whose events Lambda's records of failures are."""
+
 FEW = 3
 """So many that are still missing are named; of more there is the number."""
 
@@ -50,11 +53,11 @@ class Due:
 
 
 def listeners(at: Deployed) -> list[Listener]:
-    """All rules that have a pattern."""
+    """All rules that have a pattern, but for those that take what was given up to its queue."""
     found = []
     for resource in at.resources("AWS::Events::Rule"):
         rule = found_rule(at, resource)
-        if rule and rule.pattern:
+        if rule and rule.pattern and rule.pattern.get("source") != FROM_LAMBDA:
             consumers = tuple(physical_name(target["Arn"]) for target in rule.targets)
             found.append(Listener(resource.logical, rule.pattern, consumers))
     return found

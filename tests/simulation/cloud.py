@@ -29,7 +29,7 @@ class Function:
     retries: int
     """After a failed asynchronous invocation."""
     on_failure: str | None
-    """The queue of what it gave up."""
+    """The bus or the queue that gets what it gave up."""
     grants: frozenset[tuple[str, str]]
     """(action, resource), a resource by its logical id; an index as Table/index/name."""
 
@@ -50,6 +50,8 @@ class Rule:
     pattern: Json
     function: str | None
     queue: str | None
+    part: str
+    """Of the event, what the target gets: `detail`, or all."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Cloud:
     @property
     def failed_queues(self) -> set[str]:
         """Where what was given up lies."""
-        given_up = {it.on_failure for it in self.functions.values()} | {it.dead_letters for it in self.queues.values()}
+        given_up = {it.queue for it in self.rules if it.part} | {it.dead_letters for it in self.queues.values()}
         return {queue for queue in given_up if queue}
 
     def route(self, method: str, path: str) -> Route:
@@ -191,7 +193,9 @@ def _source(it: Json, aliases: Mapping[str, str]) -> Source:
 
 def _rule(name: str, it: Json, target: Json, aliases: Mapping[str, str]) -> Rule:
     to = _name(target["Arn"])
-    return Rule(name, it["EventPattern"], aliases.get(to), None if to in aliases else to)
+    part = target.get("InputPath", "").removeprefix("$.")
+    pattern = json.loads(json.dumps(it["EventPattern"]), object_hook=_named)
+    return Rule(name, pattern, aliases.get(to), None if to in aliases else to, part)
 
 
 def _routes(resources: Resources, aliases: Mapping[str, str]) -> list[Route]:
@@ -217,9 +221,15 @@ def _grants(role: str, resources: Resources) -> frozenset[tuple[str, str]]:
         (action, text(resource))
         for document in documents
         for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
         for action in _several(statement["Action"])
         for resource in _several(statement["Resource"])
     )
+
+
+def _named(node: Json) -> Any:
+    """A pattern's reference to a resource, as its logical id."""
+    return text(node) if node.keys() & {"Ref", "Fn::GetAtt", "Fn::Join"} else node
 
 
 def _several(it: Any) -> list[Any]:

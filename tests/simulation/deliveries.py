@@ -132,7 +132,7 @@ class Deliveries:
                 0.5, f"{event['detail-type']} to {rule.name}, again", lambda: self._deliver(rule, event, trace)
             )
         if rule.queue:
-            self.send_message(rule.queue, event, trace)
+            self.send_message(rule.queue, event[rule.part] if rule.part else event, trace)
         elif rule.function:
             self.invoke_async(rule.function, event, trace)
 
@@ -148,10 +148,22 @@ class Deliveries:
                     60 * (attempt + 1), f"{event['detail-type']} to {function}, attempt {attempt + 2}", again
                 )
             elif it.on_failure:
-                self._world.tell(f"{function} gives up {event['detail-type']}: it is in {it.on_failure}")
-                self.send_message(it.on_failure, {"function": function, "requestPayload": event, "error": str(value)})
+                self._world.tell(f"{function} gives up {event['detail-type']}: it goes to {it.on_failure}")
+                arn = {"functionArn": f"{function}:live"}
+                self._give_up(
+                    it.on_failure,
+                    {"function": function, "requestContext": arn, "requestPayload": event, "error": str(value)},
+                )
 
         self._world.invoke(function, f"{event['id']} {attempt}", event, ended, trace)
+
+    def _give_up(self, to: str, record: Json) -> None:
+        """As Lambda, for nothing that runs: a record is on the bus although no service put it there."""
+        if to in self.queues:
+            self.send_message(to, record)
+        else:
+            failed = "Lambda Function Invocation Result - Failure"
+            self.put_event({"Source": "lambda", "DetailType": failed, "Detail": json.dumps(record)})
 
     # Queues
 

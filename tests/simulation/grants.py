@@ -24,7 +24,7 @@ NOT_USED = {
     ("dynamodb:GetItem", "IntakeFunction"): RACE,
     ("dynamodb:GetItem", "OrdersCheckoutsFunction"): RACE,
 }
-"""Grants without a call of the handler's own, and who needs them. (Lambda itself needs that of each failed queue.)"""
+"""Grants without a call of the handler's own, and who needs them. (Lambda needs that of the bus, for its records.)"""
 
 
 def of(cloud: Cloud) -> set[Use]:
@@ -36,6 +36,6 @@ def wrong(cloud: Cloud, used: set[Use]) -> Iterator[str]:
     for function, action, resource in sorted(used - of(cloud)):
         yield f"{function} calls {action} on {resource}, and may not"
     for function, action, resource in sorted(of(cloud) - used):
-        for_lambda = action == "sqs:SendMessage" and resource == cloud.functions[function].on_failure
+        for_lambda = action == "events:PutEvents" and resource == cloud.functions[function].on_failure
         if not for_lambda and (action, function) not in NOT_USED:
             yield f"{function} may call {action} on {resource}, and never does"

@@ -14,7 +14,7 @@ def start(shop: Shop, *command: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "ops", *command, "--stack-name", shop.stack.name],
         cwd=ROOT,
-        env=shop.cloud.environment(),
+        env=shop.cloud.environment() | {"PYTHONPATH": str(ROOT / "functions")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

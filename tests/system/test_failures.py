@@ -29,6 +29,19 @@ def test_a_malformed_event_is_retried_and_ends_in_each_consumers_queue_with_the_
         assert record["requestContext"]["approximateInvokeCount"] == 3
         assert record["requestPayload"]["detail"] == detail
 
+    # and the bus has said so, as it would on AWS
+    def told():
+        shop.ear.about(order_id)
+        of_lambda = [it for it in shop.ear.heard if it["source"] == "lambda"]
+        return [it for it in of_lambda if it["detail"]["requestPayload"]["detail"].get("orderId") == order_id]
+
+    for event in eventually(told, lambda seen: len(seen) == 3):
+        assert event["detail-type"] == "Lambda Function Invocation Result - Failure"
+        function = event["detail"]["requestContext"]["functionArn"]
+        assert function.endswith(":live")
+        assert {it.split(":")[2] for it in event["resources"]} == {"events", "lambda"}
+        assert function in event["resources"]
+
     # and nobody did anything
     assert shop.rows(order_id) == {"OrdersTable": None, "PaymentsTable": None, "ReservationsTable": None}
     assert kept(shop, "OrdersFailedEvents", order_id) == []

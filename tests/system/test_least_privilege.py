@@ -88,7 +88,10 @@ def test_a_function_does_not_touch_what_it_has_no_business_with(shop, function, 
 
 @pytest.mark.parametrize(
     "function",
-    ["OrdersApiFunction", "OrdersSagaFunction", "PaymentFunction", "InventorySagaFunction", "NotificationFunction"],
+    [
+        *("OrdersApiFunction", "OrdersSagaFunction", "OrdersPricesFunction", "BasketPricesFunction"),
+        *("PaymentFunction", "InventorySagaFunction", "NotificationFunction", "IntakeFunction"),
+    ],
 )
 def test_nobody_but_relay_publishes(shop, function):
     entry = {"EventBusName": shop.stack.event_bus, "Source": "forged", "DetailType": "Forged", "Detail": "{}"}

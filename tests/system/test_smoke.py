@@ -373,6 +373,7 @@ def test_a_missing_permission_is_named_by_the_event_that_failed_for_it(smoked):
 
     # and once the permission is back, a redrive of what it names completes the order
     redrive = [sys.executable, "-m", "ops", "redrive", "--stack-name", smoked.name, "--order", command[1]]
-    subprocess.run(redrive, cwd=ROOT, env=smoked.cloud.environment(), check=True, timeout=60, stdout=subprocess.DEVNULL)
+    environment = smoked.cloud.environment() | {"PYTHONPATH": "functions"}
+    subprocess.run(redrive, cwd=ROOT, env=environment, check=True, timeout=60, stdout=subprocess.DEVNULL)
     eventually(lambda: smoked.orders(said.run), lambda statuses: statuses == ["CONFIRMED"])
     assert smoked.waiting() == {}

@@ -155,7 +155,7 @@ def test_a_function_that_fails_is_rolled_back(function):
 
 
 def allowed(condition: dict[str, dict[str, Any]], *entries: tuple[str, str]) -> bool:
-    """Whether a policy's condition allows a PutEvents of these (source, detail-type). Both keys have a value for each
+    """Whether a policy's condition holds of a PutEvents of these (source, detail-type). Both keys have a value for each
     entry (EventBridge User Guide, "Using IAM policy conditions"; IAM User Guide, "Multivalued context keys").
     """
     keys = {"events:source": {it[0] for it in entries}, "events:detail-type": {it[1] for it in entries}}
@@ -166,6 +166,8 @@ def allowed(condition: dict[str, dict[str, Any]], *entries: tuple[str, str]) -> 
                 return bool(keys[key] & set(as_list(wanted)))
             case "ForAllValues:StringEquals":
                 return keys[key] <= set(as_list(wanted))
+            case "ForAnyValue:StringNotEquals":
+                return bool(keys[key] - set(as_list(wanted)))
             case "Null":
                 return (not keys[key]) == (str(wanted).lower() == "true")
         raise NotImplementedError(operator)
@@ -199,6 +201,54 @@ def test_the_partner_puts_its_one_event_from_its_one_source_and_nothing_else():
         assert not allowed(condition, other, its_own)
     assert not allowed(condition), "ForAllValues holds of nothing at all"
     assert "PartnerAccess" not in STACK
+
+
+CONSUMERS = [name for name in FUNCTIONS if triggers(name, "EventBridgeRule")]
+
+
+def policies_of(function: str) -> Iterator[dict[str, Any]]:
+    """The statements of its role: those of the role's own, those attached to it, and managed ones of the template."""
+    role = STACK[function]["Properties"]["Role"]["Fn::GetAtt"][0]
+    yield from (statement for holder, _, statement in policies(STACK) if holder == role)
+    for arn in STACK[role]["Properties"].get("ManagedPolicyArns", []):
+        if isinstance(arn, dict) and arn.get("Ref") in STACK:
+            yield from as_list(STACK[arn["Ref"]]["Properties"]["PolicyDocument"]["Statement"])
+
+
+def may_put(function: str, *entries: tuple[str, str]) -> bool:
+    on_bus = [it for it in policies_of(function) if "events:PutEvents" in as_list(it["Action"])]
+    assert all(it["Resource"] == {"Fn::GetAtt": ["EventBus", "Arn"]} for it in on_bus)
+    effects = {it["Effect"] for it in on_bus if allowed(it.get("Condition", {}), *entries)}
+    return effects == {"Allow"}
+
+
+@pytest.mark.parametrize("function", CONSUMERS)
+def test_a_consumers_failure_goes_out_in_its_name_and_nothing_else_does(function):
+    # SAM allows it everything, for its on-failure destination
+    failed = ("lambda", "Lambda Function Invocation Result - Failure")
+    assert may_put(function, failed)
+    assert may_put(function), "should Lambda's own call have no such key, the destination works nonetheless"
+    for forged in (("eventflow.payment", "PaymentSucceeded"), ("", "X"), ("microservice_x", "PartnerFailed")):
+        assert not may_put(function, forged)
+        assert not may_put(function, failed, forged)
+
+
+def test_of_functions_that_are_no_consumers_only_relay_puts_events():
+    assert [it for it in FUNCTIONS if it not in CONSUMERS and may_put(it, ("eventflow.x", "X"))] == ["RelayFunction"]
+
+
+@pytest.mark.parametrize("function", CONSUMERS)
+def test_there_is_a_way_to_the_queue_before_a_function_can_have_given_anything_up(function):
+    # Lambda gives an event up three minutes after it came, at the earliest; the rule needs the function's name only
+    config = next(
+        it
+        for it in of_kind("AWS::Lambda::EventInvokeConfig", STACK).values()
+        if it["FunctionName"] == {"Ref": function}
+    )
+    assert config.get("MaximumRetryAttempts", 2) == 2
+    (rule,) = (name for name in of_kind("AWS::Events::Rule", STACK) if name.endswith("Failures")
+               and function in json.dumps(STACK[name]))  # fmt: skip
+    assert not {it for it in made_before(rule, STACK) if it.endswith("DeploymentGroup")}
 
 
 # Names, and what cannot be changed later

@@ -5,9 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from eventflow.contracts import read_event
 from eventflow.events import StepFailed
+from ops.patterns import matches
+
+from .sam_template import attribute
+from .test_house_rules import failure_record, with_names
 
 SOURCE = Path(__file__).parents[2] / "examples" / "fraud-detection" / "function" / "fraud.py"
 
@@ -71,3 +76,21 @@ def test_a_veto_that_does_not_go_out_brings_the_event_again(fraud):
 
     with pytest.raises(RuntimeError, match="Throttled"):
         fraud.handler(order(11), None)
+
+
+@pytest.mark.parametrize("qualifier", ["$LATEST", "7", "live"])
+def test_what_it_gives_up_is_told_to_the_bus_and_taken_to_its_queue(qualifier):
+    template = yaml_parse((SOURCE.parents[1] / "template.yaml").read_text())
+    function = template["Resources"]["FraudDetectionFunction"]["Properties"]
+    assert function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Type"] == "EventBridge"
+    rule = template["Resources"]["FraudDetectionFailures"]["Properties"]
+    record = failure_record("FraudDetectionFunction", qualifier)
+    assert matches(with_names(rule["EventPattern"]), record)
+    assert not matches(with_names(rule["EventPattern"]), failure_record("FraudDetectionFunction2", qualifier))
+    assert not matches(function["Events"]["Orders"]["Properties"]["Pattern"], record)
+    (target,) = rule["Targets"]
+    assert (target["Arn"], target["InputPath"]) == (attribute("FraudDetectionFailedEvents"), "$.detail")
+    (statement,) = template["Resources"]["FraudDetectionFailedEventsPolicy"]["Properties"]["PolicyDocument"][
+        "Statement"
+    ]
+    assert attribute("FraudDetectionFailures") in statement["Condition"]["ArnEquals"]["aws:SourceArn"]

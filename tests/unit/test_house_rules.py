@@ -199,15 +199,18 @@ def test_what_a_consumer_cannot_handle_ends_in_its_services_queue_which_raises_a
     on_failure = FUNCTIONS[function]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
     dead_letters = [rule["DeadLetterConfig"] for rule in triggers(function, "EventBridgeRule").values()]
     queue = f"{service_of(function).capitalize()}FailedEvents"
-    assert on_failure == {"Type": "SQS", "Destination": attribute(queue)}
+    assert on_failure == {"Type": "EventBridge", "Destination": attribute("EventBus")}
     assert dead_letters == [{"Arn": attribute(queue)}] * len(dead_letters)
 
     # it lets in the rules of its service, and nobody else
     rules = [
-        attribute(f"{consumer}{rule}")
-        for consumer in CONSUMERS
-        if service_of(consumer) == service_of(function)
-        for rule in triggers(consumer, "EventBridgeRule")
+        attribute(f"{service_of(function).capitalize()}Failures"),
+        *(
+            attribute(f"{consumer}{rule}")
+            for consumer in CONSUMERS
+            if service_of(consumer) == service_of(function)
+            for rule in triggers(consumer, "EventBridgeRule")
+        ),
     ]
     (policy,) = (p for p in resources("AWS::SQS::QueuePolicy").values() if {"Ref": queue} in p["Queues"])
     (statement,) = statements(policy)
@@ -305,6 +308,15 @@ def test_every_queue_is_encrypted_and_either_feeds_a_function_or_holds_what_fail
 # The bus
 
 
+def failure_record(function: str, qualifier: str) -> dict[str, Any]:
+    """What Lambda puts on the bus; a function's ARN is its logical id here."""
+    return {
+        "source": "lambda",
+        "detail-type": "Lambda Function Invocation Result - Failure",
+        "detail": {"requestContext": {"functionArn": f"<{function}>:{qualifier}"}, "requestPayload": {}},
+    }
+
+
 def every_rule() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Pattern and targets of each rule of the bus, and of the archive, by name."""
     return {
@@ -314,11 +326,45 @@ def every_rule() -> dict[str, tuple[dict[str, Any], list[str]]]:
             for name, rule in triggers(function, "EventBridgeRule").items()
         },
         **{
-            name: (rule["EventPattern"], [target["Arn"]["Fn::GetAtt"][0] for target in rule["Targets"]])
+            name: (with_names(rule["EventPattern"]), [target["Arn"]["Fn::GetAtt"][0] for target in rule["Targets"]])
             for name, rule in RULES.items()
         },
         **{name: (it["EventPattern"], [name]) for name, it in resources("AWS::Events::Archive").items()},
     }
+
+
+def with_names(pattern: Any) -> Any:
+    """A pattern in which the ARN of each function is <its logical id>."""
+    match pattern:
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{(\w+)\.Arn\}", r"<\1>", text)
+        case dict():
+            return {name: with_names(it) for name, it in pattern.items()}
+        case list():
+            return [with_names(it) for it in pattern]
+    return pattern
+
+
+@pytest.mark.parametrize("qualifier", ["live", "7", "$LATEST"])
+@pytest.mark.parametrize("function", CONSUMERS)
+def test_what_a_consumer_gave_up_is_taken_to_its_services_queue_and_to_no_other_place(function, qualifier):
+    record = failure_record(function, qualifier)
+    taken = {name: targets for name, (pattern, targets) in every_rule().items() if matches(pattern, record)}
+    service = service_of(function).capitalize()
+    assert taken == {f"{service}Failures": [f"{service}FailedEvents"]}
+    # as Lambda itself would have sent it to the queue
+    (target,) = RULES[f"{service}Failures"]["Targets"]
+    assert target["InputPath"] == "$.detail"
+
+
+def test_no_function_hears_of_what_failed_for_its_own_failure_to_do_so_would_go_round_in_circles():
+    record = failure_record("PaymentFunction", "live")
+    record["detail"] |= {"orderId": "o1", "checkoutId": "o1", "userId": "ada"}
+    hearing = {name for name, (pattern, targets) in every_rule().items() if matches(pattern, record)
+               if {*targets} & FUNCTIONS.keys()}  # fmt: skip
+    assert hearing == set()
+    for name, (pattern, targets) in every_rule().items():
+        assert not ("lambda" in pattern.get("source", []) and {*targets} & FUNCTIONS.keys()), name
 
 
 def test_every_rule_is_on_the_bus():
@@ -348,6 +394,8 @@ def test_the_archive_keeps_everything_else_for_less_time_than_consumers_remember
     assert days["MaxValue"] * 24 * 60 * 60 < REMEMBERED_SECONDS
     for source, detail_type in (("eventflow.orders", "OrderCreated"), ("fraud-detection", "FraudCheckFailed")):
         assert matches(archive["EventPattern"], {"source": source, "detail-type": detail_type, "detail": {}})
+    # a replay would bring what failed into its queue again
+    assert not matches(archive["EventPattern"], failure_record("PaymentFunction", "live"))
 
 
 def test_nobody_but_relay_and_a_partner_of_a_known_account_puts_events():
@@ -356,7 +404,7 @@ def test_nobody_but_relay_and_a_partner_of_a_known_account_puts_events():
         for name, resource in TEMPLATE["Resources"].items()
         if any("events:PutEvents" in as_list(it["Action"]) for it in statements(resource))
     }
-    assert may_put.keys() == {"RelayFunction", "PartnerAccess"}
+    assert may_put.keys() == {"RelayFunction", "PartnerAccess", "OnlyFailuresAccess"}
     assert TEMPLATE["Conditions"]["HasPartner"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PartnerAccount"}, ""]}]}
     assert TEMPLATE["Parameters"]["PartnerAccount"]["Default"] == ""
     account = re.compile(TEMPLATE["Parameters"]["PartnerAccount"]["AllowedPattern"])
@@ -426,11 +474,14 @@ def test_a_table_can_be_restored_to_any_second(table):
     assert recovery == {"PointInTimeRecoveryEnabled": True}
 
 
+NO_EVENTS_BUT_FAILURES = TEMPLATE["Resources"]["OnlyFailuresAccess"]
+
+
 def test_nobody_is_allowed_everything_and_nobody_everywhere():
     found = list(statements(TEMPLATE["Resources"]))
     assert len(found) > len(FUNCTIONS)
     for statement in found:
-        assert statement["Effect"] == "Allow"
+        assert statement["Effect"] == "Allow" or statement in list(statements(NO_EVENTS_BUT_FAILURES))
         assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
         assert "*" not in str([statement["Action"], statement["Resource"], statement.get("Principal")]), statement
     for name, function in FUNCTIONS.items():

@@ -21,7 +21,12 @@ TIMELINE_ALARMS = resources("AWS::CloudWatch::Alarm", TIMELINE)
 
 EMITTED = {
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible": {"QueueName"}},
-    "AWS/Lambda": {"Errors": {"FunctionName"}, "IteratorAge": {"FunctionName"}, "Throttles": set()},
+    "AWS/Lambda": {
+        "Errors": {"FunctionName"},
+        "IteratorAge": {"FunctionName"},
+        "Throttles": set(),  # this and the next of all functions together
+        "DestinationDeliveryFailures": set(),
+    },
     "AWS/ApiGateway": {"5XXError": {"ApiName", "Stage"}, "Latency": {"ApiName", "Stage"}},
     "AWS/Events": {
         "FailedInvocations": {"EventBusName", "RuleName"},

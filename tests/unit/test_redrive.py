@@ -22,14 +22,19 @@ import pytest
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from botocore.exceptions import ClientError, EndpointConnectionError
+from jsonschema import Draft202012Validator
 from rich.console import Console
 from rich.text import Text
 
+from eventflow.contracts import read_event
+from eventflow.events import EventRedriven
 from ops import OpsError, failed, logs
 from ops import __main__ as command_line
 from ops.failed import FailedQueue, Hand, Sight, as_json, called, failed_queues, look, names_of, read, show
 from ops.logs import Group, Line, groups_of, lines_about
-from ops.redrive import Consumers, addresses, redrive, rehearse
+from ops.redrive import Consumers, addresses, nobody, redrive, rehearse
+from ops.redriven import bus_of, telling
+from ops.schemas import SCHEMAS
 from ops.stack import Stack
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
@@ -288,7 +293,7 @@ def of(event_id):
     return {**EVENT, "id": event_id}
 
 
-def sent(sqs, queues, lambdas=None, states=None, send=redrive):
+def sent(sqs, queues, lambdas=None, states=None, send=redrive, tell_bus=nobody):
     """What is said, and whether nothing is left."""
     said = io.StringIO()
     consumers = Consumers(ADDRESSES, lambdas or Lambda(), states)
@@ -296,7 +301,7 @@ def sent(sqs, queues, lambdas=None, states=None, send=redrive):
     planned = look(queues, sqs)
     if send is rehearse:
         return rehearse(planned, consumers, NAMES, console), said.getvalue()
-    return redrive(planned, consumers, sqs, NAMES, console), said.getvalue()
+    return redrive(planned, consumers, sqs, NAMES, console, tell_bus), said.getvalue()
 
 
 def three():
@@ -935,6 +940,107 @@ def test_it_ends_where_another_has_taken_what_is_due(long_queue):
     well, said = again(planned, queue, function)
     assert (well, said) == (False, "2998 still failing, 2 in other hands.")
     assert len(queue.visible) == 2_998
+
+
+# What the bus is told
+
+
+class Bus:
+    def __init__(self, refuses=None):
+        self.entries, self.refuses = [], refuses
+
+    def put_events(self, Entries):
+        self.entries += Entries
+        if isinstance(self.refuses, Exception):
+            raise self.refuses
+        answer = {"ErrorCode": "InternalFailure", "ErrorMessage": "not now"} if self.refuses else {"EventId": "x"}
+        return {"FailedEntryCount": int("ErrorCode" in answer), "Entries": [answer]}
+
+    @property
+    def told(self):
+        return [json.loads(entry["Detail"]) for entry in self.entries]
+
+
+def test_the_bus_is_told_of_each_event_that_is_handled_now_and_of_no_other():
+    bus = Bus()
+    sqs = three()
+    well, _ = sent(sqs, [PAYMENT], Lambda(fails={"b-1"}), tell_bus=telling("shop-bus", bus, NAMES))
+    assert not well
+    assert len(bus.entries) == 2
+    for entry, told in zip(bus.entries, bus.told, strict=True):
+        assert (entry["EventBusName"], entry["Source"]) == ("shop-bus", "eventflow.operations")
+        assert entry["DetailType"] == "EventRedriven"
+        schema = json.loads((SCHEMAS / "eventflow.operations" / "EventRedriven-1.0.json").read_text())
+        Draft202012Validator(schema).validate(told)
+        redriven = read_event({"id": "x", "source": entry["Source"], "detail-type": entry["DetailType"],
+                               "time": "2026-11-20T12:00:00Z", "detail": told}, EventRedriven)  # fmt: skip
+        assert redriven.fact == EventRedriven(
+            order_id="o-1", service="payment", function="PaymentFunction", outcome="handled"
+        )
+        assert told["metadata"]["correlationId"] == "o-1"
+        assert redriven.causation_id == "e-1", "the event that had failed"
+        assert entry["Time"].timestamp() == redriven.occurred_at / 1000
+    assert len({told["metadata"]["eventId"] for told in bus.told}) == 2
+
+
+def test_the_same_message_is_told_of_under_the_same_id():
+    ids = []
+    for _ in range(2):
+        bus = Bus()
+        sent(three(), [PAYMENT], tell_bus=telling("shop-bus", bus, NAMES))
+        ids.append({told["metadata"]["eventId"] for told in bus.told})
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 3
+
+
+def test_of_a_checkout_the_function_is_named_that_reads_the_queue():
+    bus = Bus()
+    sent(Queues(shop_FailedCheckouts_6F=[message(of("b-1"))]), [CHECKOUTS], tell_bus=telling("bus", bus, NAMES))
+    (told,) = bus.told
+    assert (told["service"], told["function"]) == ("checkouts", "OrdersCheckoutsFunction")
+
+
+def test_what_is_on_no_timeline_is_not_told():
+    # given an event about no order, and one that the timeline had given up
+    bus = Bus()
+    queue = Queues(
+        shop_PaymentFailedEvents_3C=[
+            message(record({**EVENT, "detail": {"productId": "mug", "metadata": {"eventId": "e-1"}}}), "m-1"),
+            message(record(of("b-1"), KEEPER), "m-2"),
+        ]
+    )
+    well, _ = sent(queue, [PAYMENT], states=Keeper(queue, fails=()), tell_bus=telling("bus", bus, NAMES))
+    assert well
+    assert bus.entries == []
+
+
+@pytest.mark.parametrize(
+    ("refuses", "why"),
+    [
+        (True, "InternalFailure: not now"),
+        (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "PutEvents"), "AccessDenied"),
+        (EndpointConnectionError(endpoint_url="https://events"), "Could not connect"),
+    ],
+)
+def test_where_the_bus_cannot_be_told_the_event_is_handled_nonetheless_and_that_is_said(refuses, why):
+    sqs = three()
+    well, said = sent(sqs, [PAYMENT], tell_bus=telling("bus", Bus(refuses), NAMES))
+    assert well
+    assert sqs.left(PAYMENT) == []
+    assert said.count(why) == said.count("its timeline does not show that") == 3
+    assert said.endswith("3 sent.\n")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "parameters", "bus"),
+    [
+        ({"EventBusName": "shop"}, {}, "shop"),
+        ({}, {"EventBusName": "shop"}, "shop"),  # an add-on's stack
+        ({}, {}, ""),
+    ],
+)
+def test_the_bus_is_that_of_the_stack_or_that_it_is_attached_to(outputs, parameters, bus):
+    assert bus_of(Stack("any", outputs, parameters)) == bus
 
 
 # The command line

@@ -310,6 +310,7 @@ LISTENERS = [
     *(
         Listener(name, rule["EventPattern"], tuple(target["Arn"]["Fn::GetAtt"][0] for target in rule["Targets"]))
         for name, rule in resources("AWS::Events::Rule").items()
+        if rule["EventPattern"]["source"] != poison.FROM_LAMBDA
     ),
     Listener("KeeperAllEvents", kept_events(), ("Keeper",)),
 ]
@@ -322,7 +323,12 @@ def failed_queue_of(consumer: str) -> str:
     if consumer == "Keeper":
         return "TimelineFailedEvents"
     if consumer in FUNCTIONS:
-        failed = FUNCTIONS[consumer]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]
+        (failed,) = {
+            str(target["Arn"]): target["Arn"]
+            for rule in resources("AWS::Events::Rule").values()
+            if f"${{{consumer}.Arn}}:" in str(rule["EventPattern"])
+            for target in rule["Targets"]
+        }.values()
     else:
         failed = resources("AWS::SQS::Queue")[consumer]["RedrivePolicy"]["deadLetterTargetArn"]
     return str(failed["Fn::GetAtt"][0])

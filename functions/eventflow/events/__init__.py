@@ -10,12 +10,14 @@ from eventflow.events.catalog import ProductChanged, ProductRemoved
 from eventflow.events.intake import PartnerOrder, PartnerOrderPlaced, PartnerOrderReceived
 from eventflow.events.inventory import InventoryFailed, InventoryReleased, InventoryReserved
 from eventflow.events.lines import MAX_LINES, Line, Lines, Pieces, ShortLine, refuse_repeated_products
+from eventflow.events.operations import EventRedriven
 from eventflow.events.orders import OrderCancelled, OrderConfirmed, OrderCreated
 from eventflow.events.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded
 
 __all__ = [
     "MAX_LINES",
     "BasketCheckedOut",
+    "EventRedriven",
     "InventoryFailed",
     "InventoryReleased",
     "InventoryReserved",
