@@ -12,9 +12,18 @@ def matches(pattern: Mapping[str, Any], event: Any) -> bool:
         if isinstance(wanted, Mapping):
             if not matches(wanted, value):
                 return False
-        elif not any(_takes(rule, value) for rule in wanted):
+        elif not any(_takes(rule, _leaves(value)) for rule in wanted):
             return False
     return True
+
+
+def _leaves(value: Any) -> list[Any]:
+    """What a rule sees of a field: no object, and of a list each item (EventBridge User Guide, "Arrays in EventBridge
+    event patterns" and "Exists matching": it works on leaf nodes only).
+    """
+    if value is ABSENT or isinstance(value, Mapping):
+        return []
+    return [leaf for item in value for leaf in _leaves(item)] if isinstance(value, list) else [value]
 
 
 def example(pattern: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -25,18 +34,18 @@ def example(pattern: Mapping[str, Any], text: str) -> dict[str, Any]:
     }
 
 
-def _takes(rule: Any, value: Any) -> bool:
+def _takes(rule: Any, leaves: list[Any]) -> bool:
     match rule:
         case str():
-            return bool(value == rule)
+            return rule in leaves
         case {"exists": bool(wanted), **others} if not others:
-            return (value is not ABSENT) == wanted
+            return bool(leaves) == wanted
         case {"prefix": str(start), **others} if not others:
-            return isinstance(value, str) and value.startswith(start)
+            return any(isinstance(leaf, str) and leaf.startswith(start) for leaf in leaves)
         case {"suffix": str(end), **others} if not others:
-            return isinstance(value, str) and value.endswith(end)
+            return any(isinstance(leaf, str) and leaf.endswith(end) for leaf in leaves)
         case {"anything-but": str() | list() as refused, **others} if not others:
-            return value is not ABSENT and value not in ([refused] if isinstance(refused, str) else refused)
+            return any(leaf not in ([refused] if isinstance(refused, str) else refused) for leaf in leaves)
     raise NotImplementedError(f"this matcher does not know {rule}")
 
 
