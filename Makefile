@@ -13,6 +13,8 @@ SERVICE  =
 DRY_RUN  =
 POISON   =
 JUNIT    =
+RATE     =
+SECONDS  =
 FOLLOW   =
 YES      =
 UNPACK   =
@@ -38,7 +40,7 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas simulate test \
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate test \
   test-unit test-simulation test-system lint format benchmark cost clean remember-python
 
 help: ## List what make can do
@@ -71,6 +73,10 @@ smoke: .venvs/dev/ready ## Is this deployed stack right? Try it out [POISON=1|0]
 	@$(OPS) smoke $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") \
 	  $(if $(POISON),$(if $(filter-out 0,$(POISON)),--poison,--no-poison)) $(if $(YES),--yes) \
 	  $(if $(JUNIT),--junit "$(JUNIT)")
+
+load: .venvs/dev/ready ## How does it do under load? RATE=5 SECONDS=60 (orders a second, for so long) [YES=1]; on AWS as for replay
+	@$(OPS) load $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
 logs: .venvs/dev/ready ## Show one order's log, of all functions ORDER=... [SINCE=1h] [FOLLOW=1]; on AWS as for replay
 	@$(OPS) logs "$(ORDER)" $(if $(SINCE),--since "$(SINCE)") $(if $(FOLLOW),--follow) \
