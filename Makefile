@@ -18,6 +18,7 @@ SECONDS  =
 FOLLOW   =
 YES      =
 UNPACK   =
+KEEP     =
 SEED     =
 DEPTH    =
 SCENARIO =
@@ -41,7 +42,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate test \
-  test-unit test-simulation test-system lint format benchmark cost clean remember-python
+  test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -127,8 +128,14 @@ format: .venvs/dev/ready ## Format the code and mend what can be mended
 benchmark: .venvs/dev/ready ## Compare what importing each function costs with a bare boto3 handler
 	@$(DEV)/python benchmarks/imports.py
 
-cost: .venvs/dev/ready ## Reckon what the timeline costs per million events; on AWS as for replay
+cost: $(VENVS) ## What does an order cost? Record every billed call on a cloud of its own [ORDERS=2] [KEEP=1 writes docs/]
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)
+
+timeline-cost: .venvs/dev/ready ## What do the events in the timeline's table cost, per million? On AWS as for replay
 	@$(THERE) $(DEV)/python benchmarks/timeline_cost.py
+
+scale: .venvs/dev/ready ## Which limit binds first, at how many orders a second? Write the tables of docs/scale.md
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks.scale
 
 clean: down ## Remove all that make made, the virtual environments too
 	@rm -rf .venvs .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache

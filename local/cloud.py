@@ -39,8 +39,6 @@ class Cloud:
 
     state: Path
     port: int
-    records: bool = False
-    """Whether it keeps a record of every call that AWS would bill: `calls`."""
 
     @classmethod
     def found(cls, state: Path) -> Self | None:
@@ -50,8 +48,7 @@ class Cloud:
 
     @property
     def running(self) -> bool:
-        found = Cloud.found(self.state)
-        return found is not None and found.port == self.port
+        return Cloud.found(self.state) == self
 
     @property
     def endpoint(self) -> str:
@@ -63,7 +60,7 @@ class Cloud:
 
     @property
     def calls(self) -> Path:
-        """The record, a JSON object a line (local/gaps/calls.py)."""
+        """A line for every call that AWS would bill (local/gaps/calls.py), for as long as the file is there."""
         return self.state / "calls.jsonl"
 
     def start(self) -> None:
@@ -155,7 +152,7 @@ def _spawn(cloud: Cloud, xray_daemon: int) -> subprocess.Popen[bytes]:
         "AUTH": "true",
         "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{xray_daemon}",
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",  # retries after 1 s and 2 s; AWS waits 1 and 2 minutes
-        **({"EVENTFLOW_CALLS": str(cloud.calls)} if cloud.records else {}),
+        "EVENTFLOW_CALLS": str(cloud.calls),
     }
     command = [str(EMULATOR_PYTHON), "-m", "local.emulator"]
     return _emulator(cloud.state).start(command, environment, port=cloud.port, xray=xray_daemon)

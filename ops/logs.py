@@ -159,7 +159,7 @@ def _of_invocation(request_id: str, stream: Iterable[LogEvent]) -> Iterator[LogE
 
 
 def _request_id(fields: Mapping[str, Any]) -> str:
-    """As our lines name it, those of Lambda's runtime (an exception that nothing caught), and those of Lambda itself."""
+    """As our lines name it, those of Lambda's runtime (an exception that nothing caught), or Lambda's own."""
     record = fields.get("record")
     inner = record.get("requestId") if isinstance(record, dict) else None
     return str(fields.get("function_request_id") or fields.get("requestId") or inner or "")

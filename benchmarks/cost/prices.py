@@ -67,7 +67,7 @@ SAMPLED = 0.05
 or a queue leads to by the same rule, and knows no other."""
 
 BUSY_MS, CALL_MS = 5.0, 5.0
-"""Milliseconds that an invocation takes by itself, and for each call to another service, at 512 MB of arm64 and warm."""
+"""Milliseconds that an invocation takes by itself, and for each call to another service, at 512 MB and warm."""
 
 EXECUTION_MS, EXECUTION_MB = 100.0, 64.0
 """Of an Express execution: what is billed at the least."""

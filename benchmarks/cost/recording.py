@@ -8,7 +8,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ def recording_cloud(tell: Callable[[str], None]) -> Iterator[tuple[Cloud, Stack,
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        cloud = Cloud(Path(folder), port, records=True)
+        cloud = Cloud(Path(folder), port)
         tell("Start an embedded cloud that records its calls")
         cloud.start()
         try:
@@ -101,15 +101,17 @@ class Recorder:
             if it["ResourceType"] in BILLED
         }
         (watch,) = (it for it in resources if it["LogicalResourceId"] == "WatchEveryMinute")
-        rule = watch["PhysicalResourceId"].rpartition("|")[2]
-        self.cloud.client("events").disable_rule(Name=rule)  # what it costs is not an order's
+        self._watch = watch["PhysicalResourceId"].rpartition("|")[2]
+        self.cloud.client("events").disable_rule(Name=self._watch)  # what it costs is not an order's
 
-    def outcomes(self, orders: int) -> dict[str, Tally]:
-        """Of each outcome the tally of one order, from so many. Raises NotAsPlanned."""
+    def close(self) -> None:
+        """The timeline's watch goes on."""
+        self.cloud.client("events").enable_rule(Name=self._watch)
+
+    def outcomes(self, orders: int, only: Collection[str] = ()) -> dict[str, Tally]:
+        """Of each outcome, or of some only, the tally of one order, from so many. Raises NotAsPlanned."""
         self.tell("Put products on sale")
         demo.sell(self.stack, self.people)
-        self._confirm()  # the first of all is cold, and is not counted
-        self._quiet()
         plans: dict[str, Callable[[], str]] = {
             "confirmed": self._confirm,
             "from a basket": self._check_out,
@@ -117,7 +119,14 @@ class Recorder:
             "out of stock": lambda: self._place("INVENTORY_FAILED", product=MATCHA.product_id),
             "cancelled by its shopper": self._cancel,
         }
-        return {outcome: self._recorded(outcome, place, orders) for outcome, place in plans.items()}
+        self.cloud.calls.touch()
+        try:
+            self._confirm()  # the first of all is cold, and is not counted
+            self._quiet()
+            wanted = {outcome: place for outcome, place in plans.items() if not only or outcome in only}
+            return {outcome: self._recorded(outcome, place, orders) for outcome, place in wanted.items()}
+        finally:
+            self.cloud.calls.unlink()
 
     def _recorded(self, outcome: str, place: Callable[[], str], orders: int) -> Tally:
         found: list[Call] = []
@@ -133,7 +142,7 @@ class Recorder:
         start = self.cloud.calls.stat().st_size
         expected = place()
         self._quiet()
-        with self.cloud.calls.open("rb") as file:
+        with self.cloud.calls.open() as file:
             file.seek(start)
             calls = [json.loads(line) for line in file]
         seen = self._api.call("GET", f"/orders/{self.placed}")["status"]
@@ -149,11 +158,13 @@ class Recorder:
         while time.monotonic() - since < QUIET_SECONDS:
             if time.monotonic() > deadline:
                 raise NotAsPlanned(f"calls go on for more than {MOST_SECONDS:.0f} s (log: {self.cloud.log})")
-            record = self.cloud.calls.read_bytes()
-            at_work = record.count(b'"operation": "Begin"') - record.count(b'"operation": "Invoke"')
-            if at_work or len(record) != size:
+            record = self.cloud.calls.read_text()
+            if len(record) != size:
+                calls = [json.loads(line) for line in record.splitlines()]
+                marks = {kind: {it["mark"] for it in calls if it["operation"] == kind} for kind in ("Begin", "End")}
+            if len(record) != size or marks["Begin"] - marks["End"]:
                 size, since = len(record), time.monotonic()
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def _kept(self) -> dict[str, int]:
         """Bytes that are stored in each table, and billed."""

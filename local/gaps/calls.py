@@ -1,6 +1,6 @@
 """A record of every call that AWS would bill, for `make cost`: one JSON object a line, in the file $EVENTFLOW_CALLS.
 
-Nothing is recorded, and nothing here is touched, where that variable is not set.
+It is kept for as long as that file is there: whoever wants a record makes it, and takes it away again.
 """
 
 import json
@@ -8,6 +8,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,10 @@ Json = dict[str, Any]
 VARIABLE = "EVENTFLOW_CALLS"
 
 _writing = threading.Lock()
-_file: list[Path] = []
 
 
 def record_calls() -> None:
     """Of each call what its price depends on: AWS's pricing pages, named in `benchmarks/cost/prices.py`."""
-    path = os.environ.get(VARIABLE)
-    if not path:
-        return
-    _file.append(Path(path))
     _record_requests()
     _record_rows()
     _record_events()
@@ -38,9 +34,15 @@ def record_calls() -> None:
     _record_executions()
 
 
+def _wanted() -> bool:
+    return os.path.exists(os.environ.get(VARIABLE, ""))  # noqa: PTH110 (for each call: quicker than a Path)
+
+
 def _record(service: str, operation: str, resource: str, **more: Any) -> None:
     line = json.dumps({"service": service, "operation": operation, "resource": resource, **more})
-    with _writing, _file[0].open("a") as file:
+    # r+: whoever took the file away has seen enough
+    with _writing, suppress(FileNotFoundError), Path(os.environ.get(VARIABLE, "")).open("r+") as file:
+        file.seek(0, os.SEEK_END)
         file.write(f"{line}\n")
 
 
@@ -49,7 +51,9 @@ def _record_requests() -> None:
     invoke = apigateway_v1._invoke_lambda_proxy_v1
 
     async def invoke_lambda_proxy(*arguments: Any, **more: Any) -> Any:
-        status, headers, body, *rest = answer = await invoke(*arguments, **more)
+        status, _, body, *_ = answer = await invoke(*arguments, **more)
+        if not _wanted():
+            return answer
         _, api_id, _, _, _, path, method, *_ = arguments
         sent = len(body if isinstance(body, bytes) else str(body).encode())
         _record("apigateway", method, apigateway_v1._rest_apis[api_id]["name"], path=path, status=status, bytes=sent)
@@ -76,6 +80,8 @@ def _counted_write(name: str, write: Callable[[Json], Any]) -> Callable[[Json], 
     operation = "".join(part.title() for part in name.split("_"))
 
     def counted(data: Json) -> Any:
+        if not _wanted():
+            return write(data)
         status, headers, body = write({**data, "ReturnConsumedCapacity": "INDEXES"})
         answer = json.loads(body)
         if status != 200:
@@ -83,9 +89,7 @@ def _counted_write(name: str, write: Callable[[Json], Any]) -> Callable[[Json], 
             return status, headers, body
         consumed = answer.pop("ConsumedCapacity", [])
         for each in consumed if isinstance(consumed, list) else [consumed]:
-            indexes = {
-                index: units["CapacityUnits"] for index, units in each.get("GlobalSecondaryIndexes", {}).items()
-            }
+            indexes = {index: units["CapacityUnits"] for index, units in each.get("GlobalSecondaryIndexes", {}).items()}
             units = each["CapacityUnits"] - sum(indexes.values())
             row = {"bytes": dynamodb._item_size_bytes(data["Item"])} if "Item" in data else {}
             _record("dynamodb", operation, each["TableName"], write=units, index=indexes, **row)
@@ -122,7 +126,7 @@ def _counted_read(name: str, read: Callable[[Json], Any]) -> Callable[[Json], An
 
     def counted(data: Json) -> Any:
         answer = read(data)
-        if answer[0] == 200:
+        if answer[0] == 200 and _wanted():
             # what is billed is what was read, not the part of it that was asked for
             whole = {key: it for key, it in data.items() if key not in ("ProjectionExpression", "Select")}
             found = json.loads(read(whole)[2])
@@ -159,7 +163,7 @@ def _record_events() -> None:
     put, archive, to_queue = eventbridge._put_events, eventbridge._archive_event, eventbridge._dispatch_to_sqs
 
     def put_events(data: Json, *more: Any, **named: Any) -> Any:
-        for entry in data.get("Entries", []):
+        for entry in data.get("Entries", []) if _wanted() else []:
             size = 14 + sum(len(str(entry.get(part, "")).encode()) for part in ("Source", "DetailType", "Detail"))
             bus = entry.get("EventBusName", "default")
             _record("events", "PutEvents", bus, bytes=size, type=entry.get("DetailType", ""))
@@ -168,12 +172,13 @@ def _record_events() -> None:
     def archive_event(event: Json, *more: Any) -> None:
         before = {name: it.get("EventCount", 0) for name, it in eventbridge._archives.items()}
         archive(event, *more)
-        for name, it in eventbridge._archives.items():
+        for name, it in eventbridge._archives.items() if _wanted() else ():
             if it.get("EventCount", 0) > before.get(name, 0):
                 _record("events", "Archive", event.get("EventBusName", "default"), bytes=len(json.dumps(event)))
 
     def dispatch_to_sqs(queue: Any, payload: str, *more: Any) -> None:
-        _record("sqs", "SendMessage", str(queue).rpartition(":")[2], bytes=len(payload.encode()))
+        if _wanted():
+            _record("sqs", "SendMessage", str(queue).rpartition(":")[2], bytes=len(payload.encode()))
         to_queue(queue, payload, *more)
 
     eventbridge._put_events = put_events
@@ -189,22 +194,29 @@ def _record_invocations() -> None:
     def execute_function(function: Json, event: Any) -> Any:
         records = event.get("Records", [{}]) if isinstance(event, dict) else [{}]
         of_a_batch = any("eventSource" in record for record in records)
-        _record("lambda", "Begin", (function.get("config") or function)["FunctionName"])  # and waits for its turn
-        with holding(mapped, of_a_batch):
+        if not _wanted():
             return execute(function, event)
+        name, mark = (function.get("config") or function)["FunctionName"], lambda_svc.new_uuid()
+        _record("lambda", "Begin", name, mark=mark)  # and waits for its turn
+        try:
+            with holding(mapped, of_a_batch):
+                return execute(function, event)
+        finally:
+            _record("lambda", "End", name, mark=mark)
 
     def emit_logs(function: Json, request_id: str, text: str, error: bool, ms: int, **named: Any) -> None:
         config = function.get("config") or function
         lines = [len(line.encode()) for line in text.splitlines() if line]
         logging = config.get("LoggingConfig") or {}
-        _record(
-            *("lambda", "Invoke", config["FunctionName"]),
-            memory=config["MemorySize"],
-            error=error,
-            mapped=mapped.get(),
-            lines=lines,
-            platform=logging.get("LogFormat") != "JSON" or logging.get("SystemLogLevel", "INFO") != "WARN",
-        )
+        if _wanted():
+            _record(
+                *("lambda", "Invoke", config["FunctionName"]),
+                memory=config["MemorySize"],
+                error=error,
+                mapped=mapped.get(),
+                lines=lines,
+                platform=logging.get("LogFormat") != "JSON" or logging.get("SystemLogLevel", "INFO") != "WARN",
+            )
         emit(function, request_id, text, error, ms, **named)
 
     lambda_svc._execute_function = execute_function
@@ -217,12 +229,12 @@ def _record_messages() -> None:
 
     def receive_messages(queue_url: str, number: int) -> Any:
         found = receive(queue_url, number)
-        if found:
+        if found and _wanted():
             _record("sqs", "ReceiveMessage", queue_url.rpartition("/")[2], bytes=sum(len(it["body"]) for it in found))
         return found
 
     def delete_messages(queue_url: str, handles: Any) -> None:
-        if handles:
+        if handles and _wanted():
             _record("sqs", "DeleteMessageBatch", queue_url.rpartition("/")[2], bytes=0)
         delete(queue_url, handles)
 
@@ -235,6 +247,8 @@ def _record_executions() -> None:
 
     def run_execution(arn: str) -> None:
         run(arn)
+        if not _wanted():
+            return
         execution = stepfunctions._executions.get(arn) or {}
         entered = sum(event["type"].endswith("StateEntered") for event in execution.get("events", []))
         machine = str(execution.get("stateMachineArn", "")).rpartition(":")[2]

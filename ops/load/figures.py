@@ -24,7 +24,8 @@ def summed_up(orders: Sequence[Order], rate: float) -> Iterator[str]:
     ended = [order for order in orders if order.ended]
     if answered:
         seconds = max(order.answered_at or 0 for order in answered)
-        yield f"Accepted     {len(accepted)} of {len(orders)} orders, {len(accepted) / max(seconds, 1 / rate):.1f} a second"
+        throughput = len(accepted) / max(seconds, 1 / rate)
+        yield f"Accepted     {len(accepted)} of {len(orders)} orders, {throughput:.1f} a second"
     latencies = sorted(order.latency for order in answered if order.latency is not None)
     if latencies:
         yield f"Latency      {_percentiles(latencies, 1000, 'ms')} (of POST /orders, from when it was due)"

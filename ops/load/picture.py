@@ -35,12 +35,12 @@ class Panel:
 
     @property
     def lowest(self) -> float:
-        return 10 ** math.floor(math.log10(min((dot.value for dot in self.dots), default=1)))
+        return 10.0 ** math.floor(math.log10(min((dot.value for dot in self.dots), default=1)))
 
     @property
     def highest(self) -> float:
         top = max((dot.value for dot in self.dots), default=10)
-        return max(10 ** math.ceil(math.log10(top)), self.lowest * 10)
+        return max(10.0 ** math.ceil(math.log10(top)), self.lowest * 10)
 
     def y(self, value: float) -> float:
         """On a logarithmic scale: what matters is how many times slower the slowest is."""
@@ -85,9 +85,7 @@ def _panel(panel: Panel, x: Callable[[float], float], seconds: float) -> Iterato
         yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#555">{value:g} {panel.unit}</text>'
         value *= 10
     for tick in _ticks(seconds):
-        yield (
-            f'<text x="{x(tick):.1f}" y="{panel.top + PANEL + 16}" text-anchor="middle" fill="#555">{tick:g}</text>'
-        )
+        yield (f'<text x="{x(tick):.1f}" y="{panel.top + PANEL + 16}" text-anchor="middle" fill="#555">{tick:g}</text>')
     for dot in panel.dots[:: max(1, len(panel.dots) // DOTS)]:
         colour = GOOD if dot.good else BAD
         yield f'<circle cx="{x(dot.at):.1f}" cy="{panel.y(dot.value):.1f}" r="2" fill="{colour}" fill-opacity="0.5"/>'

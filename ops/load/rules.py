@@ -57,9 +57,7 @@ def _broken(shop: Shop, orders: Sequence[Order], waiting_before: Mapping[str, in
         yield f"{_named(unended)} did not end: make logs ORDER={unended[0].order_id} STACK_NAME={shop.at.name}"
     ended = [order for order in orders if order.ended]
     surprising = [
-        order
-        for order in ended
-        if order.ended != ("PAYMENT_FAILED" if declines(order.order_id, rate) else "CONFIRMED")
+        order for order in ended if order.ended != ("PAYMENT_FAILED" if declines(order.order_id, rate) else "CONFIRMED")
     ]
     if surprising:
         yield f"{_named(surprising)} did not end as the payment gateway decides: {surprising[0].ended}"
@@ -68,7 +66,9 @@ def _broken(shop: Shop, orders: Sequence[Order], waiting_before: Mapping[str, in
     for table, allowed in (("PaymentsTable", PAID), ("ReservationsTable", SET_ASIDE)):
         rows = shop.rows(table, ids)
         wrong = [
-            order for order in ended if rows.get(order.order_id, {}).get("status", "missing") not in allowed[order.ended]
+            order
+            for order in ended
+            if rows.get(order.order_id, {}).get("status", "missing") not in allowed[order.ended]
         ]
         if wrong:
             status = rows.get(wrong[0].order_id, {}).get("status", "missing")
