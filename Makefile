@@ -24,6 +24,7 @@ DEPTH    =
 SCENARIO =
 ORDERS   =
 MUTANTS  =
+MINUTES  =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
@@ -41,8 +42,8 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate test \
-  test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate \
+  soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -102,15 +103,18 @@ test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
 	@$(DEV)/python -m pytest -n auto tests/unit
 
 test-simulation: .venvs/dev/ready ## Run the tests of the simulator itself; `make simulate` runs it
-	@PYTHONHASHSEED=0 $(DEV)/python -m pytest -n auto tests/simulation
+	@$(DEV)/python -m pytest -n auto tests/simulation
 
 test-system: $(VENVS) ## Run the tests of the deployed stack, on an embedded cloud of their own
 	@$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system
 
-simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS [SEED=...] [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [MUTANTS=1]
-	@PYTHONPATH=functions PYTHONHASHSEED=0 $(DEV)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") \
+simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [SEED=...] [MUTANTS=1]
+	@PYTHONPATH=functions $(DEV)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") \
 	  $(if $(DEPTH),--depth "$(DEPTH)") $(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(ORDERS),--orders "$(ORDERS)") \
 	  $(if $(MUTANTS),--mutants)
+
+soak: $(VENVS) ## Random orders on an embedded cloud of its own, functions killed at random [ORDERS=2000] [MINUTES=20] [SEED=...]
+	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
 
 lint: .venvs/dev/ready ## Check format, code, types and templates
 	@$(DEV)/ruff format --check $(CODE)
@@ -138,7 +142,7 @@ scale: .venvs/dev/ready ## Which limit binds first, at how many orders a second?
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.scale
 
 clean: down ## Remove all that make made, the virtual environments too
-	@rm -rf .venvs .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venvs .aws-sam .simulation .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # Both at once: to install is mostly to wait.
 venvs:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
+from itertools import chain, islice
 
 from rich.console import Console
-from rich.table import Table
 
-from . import cloud
+from . import cloud, enumerated, grants
 from .clock import Clock, in_charge
 from .crew import Broken, Crew, Findings
 from .explore import Simulator
 from .mutants import MUTANTS, Mutant, planted
 from .scenarios import ALL
-from .schedules import ORDERS_A_DAY, Schedule
-from .world import ALL_LOST, LAGGING, LATE, LOST, REFUSING, fates_of
+from .schedules import Schedule, days
+from .soak import soak
+from .world import fates_of
 
 DAYS = 200
 """At random, of eight orders each."""
@@ -32,13 +33,21 @@ console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
-    parser.add_argument("--seed", help="run one schedule again, and tell its story", metavar="SCHEDULE")
+    parser.add_argument(
+        "--seed",
+        metavar="SCHEDULE|WORD",
+        help="a schedule (day-42, an_order_is_confirmed:7=3): run it again, and tell its story; with --orders any word "
+        "or number: the days at random of that name",
+    )
     parser.add_argument("--depth", type=int, choices=(1, 2), default=1, help="how many departures from good behaviour")
     parser.add_argument("--scenario", choices=list(ALL), action="append", help="only this one, or these")
-    parser.add_argument("--orders", type=int, help="so many orders by chance, and nothing else")
-    parser.add_argument("--first", type=int, default=0, metavar="DAY", help="the first day at random")
+    parser.add_argument("--orders", type=int, help="a soak: so many orders on days at random. Once stopped, it goes on")
     parser.add_argument("--mutants", action="store_true", help="plant bugs, and see that each is caught")
     asked = parser.parse_args()
+    if asked.orders:
+        if asked.seed and not re.fullmatch(r"\w+", asked.seed):
+            parser.error(f"a soak's seed is a word or a number, not {asked.seed}")
+        return soak(asked.orders, asked.seed or "")
     if asked.seed:
         try:
             return replay(Schedule.read(asked.seed))
@@ -46,27 +55,30 @@ def main() -> int:
             parser.error(str(error))
     if asked.mutants:
         return mutants()
+    return everything(asked.scenario or list(ALL), asked.depth)
+
+
+def everything(scenarios: list[str], depth: int) -> int:
+    """Every fault, and days at random; of some scenarios only, every fault."""
     began = time.perf_counter()
+    whole = len(scenarios) == len(ALL)
     with Crew(tell=_progress()) as crew:
-        if asked.orders:
-            last = asked.first + -(-asked.orders // ORDERS_A_DAY)
-            found = crew.work(Schedule(f"day-{day}", None) for day in range(asked.first, last))
-        else:
-            found = every_fault(crew, asked.scenario or list(ALL), asked.depth)
-            if not asked.scenario:
-                found += crew.work(Schedule(f"day-{day}", None) for day in range(DAYS))
+        found = every_fault(crew, scenarios, depth)
+        if whole:
+            found += crew.work(islice(days(), DAYS))
     seconds = time.perf_counter() - began
-    calls = found.calls.total()
-    if not asked.orders:
-        tabulate(found)
+    calls, processors = found.calls.total(), os.cpu_count() or 1
+    Console(file=sys.stdout, width=210).print(enumerated.tabulated(found.calls))
+    for fate, why in enumerated.CANNOT.items():
+        console.print(f". {enumerated.SHORT[fate]}: {why}")
     console.print(
         f"{found.schedules:,} schedules, {found.orders:,} orders and {calls:,} calls of AWS in {seconds:.0f} s: "
-        f"{found.schedules / seconds / (os.cpu_count() or 1):.0f} schedules and "
-        f"{calls / seconds / (os.cpu_count() or 1):,.0f} calls a second and processor."
+        f"{found.schedules / seconds / processors:.0f} schedules and "
+        f"{calls / seconds / processors:,.0f} calls a second and processor. All of it is {found.digest}."
     )
-    wrong = [*missing(found), *ungranted(found)] if not (asked.orders or asked.scenario) else []
+    wrong = [*enumerated.missing(found.calls), *grants.wrong(cloud.main(), found.used)] if whole else []
     for each in wrong:
-        console.print(each, style="red")
+        console.print(each, style="red", markup=False)
     tell_broken(found.broken)
     return 1 if found.broken or wrong else 0
 
@@ -74,9 +86,12 @@ def main() -> int:
 def every_fault(crew: Crew, scenarios: list[str], depth: int) -> Findings:
     """Every schedule with one departure, or two; then what was not struck yet, where it was reached."""
     good = [Schedule(name) for name in scenarios]
-    once = list(crew.departing(good))
-    found = crew.work([*good, *once])
+    found = crew.work(chain(good, crew.departing(good)))
     if depth == 2:
+        once = list(found.shapes.values())
+        console.print(
+            f"{found.schedules - len(once):,} of {found.schedules:,} schedules cannot differ from another one."
+        )
         found += crew.work(crew.departing(once))
     found += crew.work(_unstruck(found))
     return found
@@ -91,69 +106,14 @@ def _unstruck(found: Findings) -> Iterator[Schedule]:
                 yield Schedule(schedule.scenario, (*(schedule.departures or ()), (number, option)))
 
 
-def missing(found: Findings) -> Iterator[str]:
-    for function, call in sorted({(function, call) for function, call, _ in found.calls}):
-        for fate in fates_of(call.partition(" ")[0]):
-            if not found.calls[function, call, fate]:
-                yield f"{function}: {call} was never {fate}"
-
-
-NOT_USED = {
-    ("dynamodb:DescribeStream", "RelayFunction"): "Lambda's poller, which is not simulated call by call",
-    ("dynamodb:GetRecords", "RelayFunction"): "Lambda's poller",
-    ("dynamodb:GetShardIterator", "RelayFunction"): "Lambda's poller",
-    ("dynamodb:ListStreams", "RelayFunction"): "Lambda's poller",
-    ("dynamodb:GetItem", "IntakeFunction"): "after two lost races only",
-    ("dynamodb:GetItem", "OrdersCheckoutsFunction"): "after two lost races only",
-    ("sqs:ReceiveMessage", "OrdersCheckoutsFunction"): "Lambda's poller",
-    ("sqs:DeleteMessage", "OrdersCheckoutsFunction"): "Lambda's poller",
-    ("sqs:GetQueueAttributes", "OrdersCheckoutsFunction"): "Lambda's poller",
-}
-"""Grants that no handler uses itself, and who does."""
-
-
-def ungranted(found: Findings) -> Iterator[str]:
-    """Calls without a grant, and grants without a call."""
-    granted = {(name, *grant) for name, it in cloud.main().functions.items() for grant in it.grants}
-    for function, action, resource in sorted(found.used - granted):
-        yield f"{function} calls {action} on {resource}, and may not"
-    for function, action, resource in sorted(granted - found.used):
-        to_failed_queue = action == "sqs:SendMessage" and resource == cloud.main().functions[function].on_failure
-        if not to_failed_queue and (action, function) not in NOT_USED:
-            yield f"{function} may call {action} on {resource}, and never does"
-
-
-SHORT = {
-    "throttled": "throttled",
-    "refused": "refused",
-    LOST: "answer lost",
-    ALL_LOST: "all lost",
-    "killed before it": "killed before",
-    "killed after it": "killed after",
-    LATE: "timed out",
-    "in conflict": "conflict",
-    "done in part": "in part",
-    "one entry refused": "entry refused",
-    REFUSING: "... always",
-    LAGGING: "index lags",
-}
-
-
-def tabulate(found: Findings) -> None:
-    by_function: dict[str, Counter[str]] = {}
-    for (function, _, fate), times in found.calls.items():
-        by_function.setdefault(function, Counter())[fate] += times
-    fates = sorted({fate for _, _, fate in found.calls}, key=lambda fate: (fate != "done", fate))
-    table = Table("how often each fault struck", *(SHORT[fate] for fate in fates[1:]), box=None, padding=(0, 1))
-    for function, counted in sorted(by_function.items()):
-        table.add_row(function.removesuffix("Function"), *(str(counted[fate] or "-") for fate in fates[1:]))
-    Console(file=sys.stdout, width=170).print(table)
-
-
 def tell_broken(broken: list[Broken]) -> None:
-    for each in sorted(broken, key=lambda it: len(it.schedule.departures or ()))[:10]:
-        console.print(f"[red]{each.wrong[0]}[/red]")
-        console.print(f'  make simulate SEED="{each.schedule}"')
+    """The shortest schedule as a story, and how to see the others."""
+    shortest = sorted(broken, key=lambda it: len(it.schedule.departures or ()))
+    for each in shortest[:1]:
+        replay(each.schedule)
+    for each in shortest[:10]:
+        console.print(each.wrong[0], style="red", markup=False)
+        console.print(f'  make simulate SEED="{each.schedule}"', markup=False)
     if len(broken) > 10:
         console.print(f"... and {len(broken) - 10} more.")
 
@@ -189,7 +149,7 @@ def mutants() -> int:
 def hunted(mutant: Mutant) -> Findings:
     """Days at random first, which find most; then every single fault."""
     with planted(mutant) as source, Crew(source) as crew:
-        found = crew.work((Schedule(f"day-{day}", None) for day in range(DAYS)), until_broken=True)
+        found = crew.work(islice(days(), DAYS), until_broken=True)
         if not found.broken:
             found += crew.work(crew.departing(map(Schedule, ALL)), until_broken=True)
         return found
@@ -209,10 +169,4 @@ def _progress():  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    if os.environ.get("PYTHONHASHSEED") != "0":  # sets are in another order in each process, else
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "tests.simulation", *sys.argv[1:]],
-            {**os.environ, "PYTHONHASHSEED": "0"},
-        )
     sys.exit(main())

@@ -9,7 +9,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-from .world import World
+from .world import World, trace_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def request(
     path, _, query = path.partition("?")
     given = dict(part.split("=") for part in query.split("&") if part)
     route = world.cloud.route(method, path)
-    trace = world.new_trace()
+    cause = world.nth(f"{claims['sub']} {method} {path} {json.dumps(body)} {headers.get('Idempotency-Key')}")
+    trace = trace_of(cause)
     event = {
         "resource": route.path,
         "path": path,
@@ -80,7 +81,7 @@ def request(
         "queryStringParameters": given,
         "multiValueQueryStringParameters": {name: [value] for name, value in given.items()},
         "requestContext": {
-            "requestId": f"request-{world.count}",
+            "requestId": cause,
             "stage": "v1",
             "path": f"/v1{path}",
             "authorizer": {"claims": dict(claims)},
@@ -105,4 +106,4 @@ def request(
             answer = Answer(0, None)
         answered(answer)
 
-    world.invoke(route.function, event, ended, trace)
+    world.invoke(route.function, cause, event, ended, trace)

@@ -91,7 +91,15 @@ class Cloud:
     """By table."""
     pollers: Mapping[str, Source]
     """By queue."""
+    archived: Json
+    """The pattern of what the archive keeps."""
     routes: Sequence[Route] = field(default=())
+
+    @property
+    def failed_queues(self) -> set[str]:
+        """Where what was given up lies."""
+        given_up = {it.on_failure for it in self.functions.values()} | {it.dead_letters for it in self.queues.values()}
+        return {queue for queue in given_up if queue}
 
     def route(self, method: str, path: str) -> Route:
         wanted = path.strip("/").split("/")
@@ -117,6 +125,7 @@ def read(resources: Resources) -> Cloud:
     queues = {name: _queue(name, it) for name, it in of_kind("AWS::SQS::Queue", resources).items()}
     aliases = {name: _name(it["FunctionName"]) for name, it in of_kind("AWS::Lambda::Alias", resources).items()}
     sources = [_source(it, aliases) for it in mappings]
+    (archive,) = of_kind("AWS::Events::Archive", resources).values()
     return Cloud(
         functions={
             name: _function(name, it, given_up.get(name, {}), _grants(_name(it["Role"]), resources))
@@ -131,6 +140,7 @@ def read(resources: Resources) -> Cloud:
         queues=queues,
         streams={it.of: it for it in sources if it.of in tables},
         pollers={it.of: it for it in sources if it.of in queues},
+        archived=archive["EventPattern"],
         routes=_routes(resources, aliases),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -14,8 +15,9 @@ from pathlib import Path
 from ..unit.sam_template import ROOT
 from . import cloud
 from .clock import Clock, in_charge
-from .explore import Simulator
+from .explore import Run, Simulator
 from .schedules import Schedule
+from .shapes import shape_of
 
 BATCH = 20
 
@@ -37,8 +39,12 @@ class Findings:
     """(function, action, resource)."""
     orders: int = 0
     broken: list[Broken] = field(default_factory=list)
+    sum: int = 0
+    """Of the digests of all runs, whichever worker made which."""
     reached: dict[tuple[str, str], tuple[Schedule, int]] = field(default_factory=dict)
     """Where each call of a function can be struck: a schedule, and the number of the choice of its fate."""
+    shapes: dict[tuple[str, str], Schedule] = field(default_factory=dict)
+    """Of the schedules of a scenario that cannot differ, the one that departs first: it leaves the most to choose."""
 
     def __iadd__(self, other: Findings) -> Findings:
         self.schedules += other.schedules
@@ -46,8 +52,29 @@ class Findings:
         self.used |= other.used
         self.orders += other.orders
         self.broken += other.broken
+        self.sum = (self.sum + other.sum) % 2**64
         self.reached = other.reached | self.reached
+        for shape, schedule in other.shapes.items():
+            self._add(shape, schedule)
         return self
+
+    @property
+    def digest(self) -> str:
+        """The same, where each run was the same to the last call."""
+        return f"{self.sum:016x}"
+
+    def _add(self, shape: tuple[str, str], schedule: Schedule) -> None:
+        there = self.shapes.get(shape)
+        if there is None or schedule.departures < there.departures:  # type: ignore[operator]
+            self.shapes[shape] = schedule
+
+    def note(self, schedule: Schedule, run: Run) -> None:
+        """A run of a scenario: its shape, and where its calls can be struck."""
+        self._add((schedule.scenario, shape_of(run.world.steps)), schedule)
+        for number, choice in enumerate(run.world.choices.made):
+            function, _, rest = choice.options[0].partition(": ")
+            if rest.endswith(": done"):
+                self.reached.setdefault((function, rest.removesuffix(": done")), (schedule, number))
 
 
 @dataclass
@@ -63,6 +90,7 @@ _worker = _Worker()
 
 
 def _begin(source: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gives out the work
     clock = Clock()
     _worker.simulator = Simulator(cloud.main(), clock, source)
     _worker.ours = in_charge(clock)
@@ -76,6 +104,7 @@ def simulate(schedules: Sequence[Schedule], until_broken: bool = False) -> Findi
     for schedule in schedules:
         run = _worker.simulator.run(schedule.people(), schedule.choices(), schedule.scenario)
         found.schedules += 1
+        found.sum = (found.sum + int.from_bytes(run.world.digest.digest()[:8])) % 2**64
         found.calls += run.world.calls
         found.used |= run.world.used
         found.orders += len(run.world.dynamodb.rows["OrdersTable"])
@@ -89,10 +118,7 @@ def simulate(schedules: Sequence[Schedule], until_broken: bool = False) -> Findi
             if until_broken:
                 return found
         if schedule.departures is not None:
-            for number, choice in enumerate(run.world.choices.made):
-                function, _, rest = choice.options[0].partition(": ")
-                if rest.endswith(": done"):
-                    found.reached.setdefault((function, rest.removesuffix(": done")), (schedule, number))
+            found.note(schedule, run)
     return found
 
 

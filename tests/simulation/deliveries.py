@@ -40,7 +40,8 @@ class Deliveries:
         self.published: list[Json] = []
         """Entries that EventBridge took, as events."""
         self.queues: dict[str, list[Message]] = {name: [] for name in world.cloud.queues}
-        self.redriven = False
+        self.sent_again = False
+        """Whether an operator has redriven or replayed anything: that is in a trace of its own."""
         self._streams: dict[tuple[str, int], list[Written]] = defaultdict(list)
         self._reading: set[tuple[str, int]] = set()
 
@@ -82,7 +83,8 @@ class Deliveries:
                 self._reading.remove(shard)
 
         if records:
-            self._world.invoke(source.function, {"Records": records}, ended, None)
+            news = " ".join(f"{it.key} {it.new.get('revision', {}).get('N')}" for it in batch)
+            self._world.invoke(source.function, f"{shard[0]} {news}", {"Records": records}, ended)
         else:
             ended("done", None)
 
@@ -99,26 +101,30 @@ class Deliveries:
 
     def put_event(self, entry: Json) -> str:
         """Take an entry of PutEvents; its id."""
+        detail = json.loads(entry["Detail"])
         event = {
             "version": "0",
-            "id": f"event-{len(self.published) + 1}",
+            "id": self._world.nth(f"event {detail.get('metadata', {}).get('eventId', entry['DetailType'])}"),
             "source": entry["Source"],
             "detail-type": entry["DetailType"],
             "account": "123456789012",
             "region": "us-east-1",
             "time": datetime.fromtimestamp(int(entry.get("Time", self._world.clock.now)), UTC).isoformat(),
             "resources": [],
-            "detail": json.loads(entry["Detail"]),
+            "detail": detail,
         }
         self.published.append(event)
+        self._route(event, entry.get("TraceHeader"))
+        return str(event["id"])
+
+    def _route(self, event: Json, trace: str | None) -> None:
         for rule in self._world.cloud.rules:
             if matches(rule.pattern, event):
                 self._world.later(
                     0.02,
                     f"{event['detail-type']} to {rule.name}",
-                    lambda rule=rule: self._deliver(rule, event, entry.get("TraceHeader")),
+                    lambda rule=rule: self._deliver(rule, event, trace),
                 )
-        return str(event["id"])
 
     def _deliver(self, rule: Rule, event: Json, trace: str | None) -> None:
         if self._world.choices.take([f"{event['detail-type']} to {rule.name}: once", "twice"]):
@@ -145,13 +151,13 @@ class Deliveries:
                 self._world.tell(f"{function} gives up {event['detail-type']}: it is in {it.on_failure}")
                 self.send_message(it.on_failure, {"function": function, "requestPayload": event, "error": str(value)})
 
-        self._world.invoke(function, event, ended, trace or self._world.new_trace())
+        self._world.invoke(function, f"{event['id']} {attempt}", event, ended, trace)
 
     # Queues
 
     def send_message(self, queue: str, body: Any, trace: str | None = None) -> None:
-        self._world.count += 1
-        self.queues[queue].append(Message(f"message-{self._world.count}", body, trace))
+        about = body.get("requestPayload", body)["id"]
+        self.queues[queue].append(Message(self._world.nth(f"message {about}"), body, trace))
         if queue in self._world.cloud.pollers:
             self._world.later(0.02, f"poll {queue}", lambda: self._poll(queue))
 
@@ -182,19 +188,29 @@ class Deliveries:
                 self._world.later(about.visibility, f"poll {queue} again", lambda: self._poll(queue))
 
         self._world.invoke(
-            poller.function, {"Records": [_sqs_record(it, queue) for it in batch]}, ended, self._world.new_trace()
+            poller.function,
+            " ".join(f"{message.id} {message.receives}" for message in batch),
+            {"Records": [_sqs_record(it, queue) for it in batch]},
+            ended,
         )
 
     # Operators
+
+    def replay(self) -> None:
+        """As `make replay`: what the archive kept comes again, to every rule."""
+        self.sent_again = True
+        for event in list(self.published):
+            if matches(self._world.cloud.archived, event):
+                self._route({**event, "replay-name": "replay"}, None)
 
     def redrive(self) -> bool:
         """As `make redrive`: hand what lies in the failed queues to those who failed. Whether there was anything."""
         found = False
         for queue, messages in self.queues.items():
-            if queue in self._world.cloud.pollers:
+            if queue not in self._world.cloud.failed_queues:
                 continue
             for message in list(messages):
-                found = self.redriven = True
+                found = self.sent_again = True
                 messages.remove(message)
                 if "requestPayload" in message.body:
                     function, event = message.body["function"], message.body["requestPayload"]

@@ -46,6 +46,14 @@ class DynamoDB:
             "Scan": self._query,
         }[operation](request)
 
+    def expire(self, now: float) -> None:
+        """Take out the rows that have expired by then."""
+        for name, table in self.tables.items():
+            if table.expires_by:
+                for key, row in list(self.rows[name].items()):
+                    if float(row.get(table.expires_by, {"N": "inf"})["N"]) <= now:
+                        del self.rows[name][key]
+
     def _get(self, request: Json) -> Json:
         found = self.rows[request["TableName"]].get(self._key(request["TableName"], request["Key"]))
         return {"Item": found} if found else {}

@@ -195,6 +195,12 @@ MUTANTS = (
         '        put["ConditionExpression"] += " OR expiration >= :now"\n',
     ),
     Mutant(
+        "a key is kept for longer than is said",
+        "eventflow/once.py",
+        '{":now": {"N": str(clock.now() // 1000)}}',
+        '{":now": {"N": str(clock.now() // 1000 - 10**8)}}',
+    ),
+    Mutant(
         "a checkout's key is not kept",
         "eventflow/once.py",
         '        if reasons := transact([self._keys.first(self._use), row]):\n            self._keys.raise_for(self._use, reasons[0])\n            raise LostRace(self._table.stored(reasons[1].get("Item")))\n',

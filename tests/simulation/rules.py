@@ -7,7 +7,7 @@ rule yields what is wrong, in a sentence.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eventflow.keys import Use
@@ -37,7 +37,7 @@ def always(world: World, written: Written) -> Iterator[str]:
 def at_rest(world: World, people: People) -> Iterator[str]:
     yield from world.errors
     yield from world.broken
-    state = State(world)
+    state = State(world.dynamodb.rows)
     yield from accepted_is_there_once_and_ends(state, people)
     yield from no_answer_is_contradicted(state, people)
     yield from payment_reservation_and_order_agree(state)
@@ -54,10 +54,8 @@ def at_rest(world: World, people: People) -> Iterator[str]:
 class State:
     """The rows, as plain values."""
 
-    def __init__(self, world: World) -> None:
-        self.tables = {
-            name: {key: _plain({"M": row}) for key, row in rows.items()} for name, rows in world.dynamodb.rows.items()
-        }
+    def __init__(self, tables: Mapping[str, Mapping[str, Json]]) -> None:
+        self.tables = {name: {key: _plain({"M": row}) for key, row in rows.items()} for name, rows in tables.items()}
 
     def __getitem__(self, table: str) -> dict[str, Any]:
         return self.tables[table]
@@ -107,7 +105,7 @@ def accepted_is_there_once_and_ends(state: State, people: People) -> Iterator[st
 
 
 def no_answer_is_contradicted(state: State, people: People) -> Iterator[str]:
-    for asked in people.asked:
+    for number, asked in enumerate(people.asked):
         ids = {it.body["orderId"] for it in asked.answers if it.status in (201, 202) and "orderId" in it.body}
         if len(ids) > 1:
             yield f"one request was told as several orders: {sorted(ids)}"
@@ -115,7 +113,8 @@ def no_answer_is_contradicted(state: State, people: People) -> Iterator[str]:
             order = state["OrdersTable"][asked.path.split("/")[2]]
             if order["status"] not in OFF:
                 yield f"order {order['orderId']} was told as cancelled, and is {order['status']}"
-        if asked.path == "/basket/checkout" and asked.key and asked.definite:
+        last_of_its_key = not any(it.key == asked.key for it in people.asked[number + 1 :])
+        if asked.path == "/basket/checkout" and asked.key and asked.definite and last_of_its_key:
             record = state["IdempotencyTable"].get(key_of("checkout", asked.by, asked.key))
             if asked.last.status == 202 and (record is None or record["answer"] not in ids):
                 yield f"checkout {asked.key} was told as {sorted(ids)}, but its key stands for {record}"
@@ -261,15 +260,15 @@ def messages_tell_what_is_newest(world: World) -> Iterator[str]:
 
 
 def traces_are_not_mixed(world: World) -> Iterator[str]:
-    """What an event led to is in the trace of that event. (What is redriven is in a trace of its own.)"""
+    """What an event led to is in the trace of that event. (What an operator sends again is in a trace of its own.)"""
     roots = {it["id"]: _root(it["trace"]) for it in world.deliveries.announced}
     for event in world.deliveries.published:
         metadata = event["detail"].get("metadata", {})
         event_id, cause = metadata.get("eventId"), metadata.get("causationId")
-        if not world.deliveries.redriven and cause in roots and roots.get(event_id) != roots[cause]:
+        if not world.deliveries.sent_again and cause in roots and roots.get(event_id) != roots[cause]:
             yield f"{event['detail-type']} {event_id} is in trace {roots.get(event_id)}, its cause in {roots[cause]}"
     for it in world.deliveries.announced:
-        if it["detailType"] == "OrderCreated" and not world.deliveries.redriven:
+        if it["detailType"] == "OrderCreated" and not world.deliveries.sent_again:
             asked = {_root(each["trace"]) for each in world.requests if _order_of(each) == it["key"]}
             if asked and roots[it["id"]] not in asked:
                 yield f"order {it['key']} is in the trace {roots[it['id']]}, its requests in {sorted(asked)}"
@@ -285,6 +284,6 @@ def _root(trace: str) -> str:
 
 
 def nothing_lies_in_a_failed_queue(world: World) -> Iterator[str]:
-    for name, messages in world.deliveries.queues.items():
-        for message in messages:
+    for name in sorted(world.cloud.failed_queues | world.cloud.pollers.keys()):
+        for message in world.deliveries.queues[name]:
             yield f"{name} still holds {str(message.body)[:200]}"

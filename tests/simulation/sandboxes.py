@@ -66,6 +66,8 @@ class Sandbox:
 
     def reset(self) -> None:
         """As if it were new: nothing of what ran in it is left in its modules."""
+        if not self.used:
+            return
         self.used = False
         for name, fresh in self._fresh.items():
             namespace = vars(self._modules[name])

@@ -11,7 +11,7 @@ from payment.gateway import declines
 
 from .clients import Person
 from .people import People
-from .world import World
+from .world import DAY, World
 
 Scenario = Callable[[World, People], None]
 
@@ -123,6 +123,18 @@ def a_basket_is_checked_out_while_another_tab_fills_it(world: World, people: Peo
     people.come("ada", ada)
 
 
+def a_basket_is_checked_out_and_filled_again_by_another_tab(world: World, people: People) -> None:
+    people.sells("mug", 5)
+    people.sells("lamp", 5)
+
+    def ada(person: Person) -> None:
+        people.put(person, "mug", 1)
+        world.later(0.02, "another tab", lambda: people.come("ada", lambda tab: _void(people.put(tab, "lamp", 1))))
+        people.check_out(person, None)
+
+    people.come("ada", ada)
+
+
 def a_delivery_comes_while_orders_take_the_rest(world: World, people: People) -> None:
     people.sells("mug", 2)
     people.come("olga", lambda olga: _void(people.adjust(olga, "mug", 3, "d1")))
@@ -191,7 +203,39 @@ def a_partner_orders(world: World, people: People) -> None:
     people.come("olga", olga)
 
 
-def a_day_at_random(seed: int, orders: int = 8) -> Scenario:
+def all_that_was_announced_is_replayed(world: World, people: People) -> None:
+    """While the order is on its way, and once more when it is off."""
+    people.sells("mug", 5)
+    people.come("ada", lambda ada: _void(people.order(ada, a_key("ada"), ("mug", 2))))
+    world.later(0.2, "an operator replays", world.deliveries.replay)
+    world.later(30, "an operator replays once more", world.deliveries.replay)
+
+
+def a_delivery_and_a_month_later_one_under_the_same_key(world: World, people: People) -> None:
+    people.sells("mug", 9)
+
+    def olga(person: Person) -> None:
+        people.adjust(person, "mug", 3, "d1")
+        person.wait(31 * DAY, "uses the key again")
+        people.adjust(person, "mug", 3, "d1")
+
+    people.come("olga", olga)
+
+
+def a_checkout_and_a_month_later_one_under_the_same_key(world: World, people: People) -> None:
+    people.sells("mug", 9)
+
+    def ada(person: Person) -> None:
+        people.put(person, "mug", 1)
+        people.check_out(person, "c1")
+        person.wait(31 * DAY, "uses the key again")
+        people.put(person, "mug", 1)
+        people.check_out(person, "c1")
+
+    people.come("ada", ada)
+
+
+def a_day_at_random(seed: str, orders: int = 8) -> Scenario:
     """Shoppers, operators and a service that vetoes, who do what the seed says."""
 
     def day(world: World, people: People) -> None:
@@ -225,6 +269,13 @@ def a_day_at_random(seed: int, orders: int = 8) -> Scenario:
                 "olga reprices",
                 lambda: people.come("olga", lambda olga: _void(people.reprice(olga, "mug", 150))),
             )
+
+        for likely, label, act in (
+            (0.3, "an operator redrives", lambda: _void(world.deliveries.redrive())),
+            (0.2, "an operator replays", world.deliveries.replay),
+        ):
+            if dice.random() < likely:
+                world.later(dice.uniform(0, 400), label, act)
 
     return day
 
@@ -276,10 +327,14 @@ ALL: Mapping[str, Scenario] = {
         a_basket_is_checked_out,
         a_basket_is_checked_out_twice_at_once_and_filled_again,
         a_basket_is_checked_out_while_another_tab_fills_it,
+        a_basket_is_checked_out_and_filled_again_by_another_tab,
         a_delivery_comes_while_orders_take_the_rest,
         a_price_changes_while_a_basket_is_filled,
         someone_looks_around,
         a_product_comes_and_goes,
         a_partner_orders,
+        all_that_was_announced_is_replayed,
+        a_delivery_and_a_month_later_one_under_the_same_key,
+        a_checkout_and_a_month_later_one_under_the_same_key,
     )
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from .choices import Choices, RandomChoices
 from .scenarios import ALL, Scenario, a_day_at_random
@@ -14,6 +16,8 @@ ORDER = (0.1, 0.5)
 """How likely something else goes first."""
 
 ORDERS_A_DAY = 8
+
+DAY = re.compile(r"(\w+-)?day-\d+")
 
 
 @dataclass(frozen=True)
@@ -29,24 +33,27 @@ class Schedule:
         """Raises ValueError."""
         scenario, _, text = name.partition(":")
         departures = tuple(tuple(map(int, each.split("="))) for each in text.split(",") if each)
-        is_day = re.fullmatch(r"day-\d+", scenario)
+        is_day = DAY.fullmatch(scenario)
         if not (is_day or scenario in ALL) or any(len(each) != 2 for each in departures):
-            raise ValueError(f"no schedule is named {name}; scenarios are {', '.join(ALL)}, and day-<number>")
+            raise ValueError(
+                f"no schedule is named {name}; scenarios are {', '.join(ALL)}, and day-<number>, <seed>-day-<number>"
+            )
         return cls(scenario, None if is_day and not text else departures)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         departures = ",".join(f"{number}={option}" for number, option in self.departures or ())
         return f"{self.scenario}:{departures}" if departures else self.scenario
 
-    @property
-    def day(self) -> int | None:
-        return int(self.scenario.removeprefix("day-")) if self.scenario.startswith("day-") else None
-
     def people(self) -> Scenario:
-        return ALL[self.scenario] if self.day is None else a_day_at_random(self.day, ORDERS_A_DAY)
+        return ALL.get(self.scenario) or a_day_at_random(self.scenario, ORDERS_A_DAY)
 
     def choices(self) -> Choices:
         if self.departures is None:
-            assert self.day is not None
-            return RandomChoices(f"{self.day}", FAULTS[self.day % len(FAULTS)], ORDER[self.day % len(ORDER)])
+            number = int(self.scenario.rpartition("-")[2])
+            return RandomChoices(self.scenario, FAULTS[number % len(FAULTS)], ORDER[number % len(ORDER)])
         return Choices(dict(self.departures))
+
+
+def days(seed: str = "", first: int = 0) -> Iterator[Schedule]:
+    """Days at random, of a series that the seed names."""
+    return (Schedule(f"{seed}-day-{number}" if seed else f"day-{number}", None) for number in count(first))

@@ -39,6 +39,9 @@ LAGGING = "done, on an index that lags behind"
 CALL_SECONDS = 0.005
 """What a call of AWS takes."""
 
+DAY = 86_400
+"""DynamoDB takes out what has expired within a few days, and promises nothing."""
+
 MOST_ALTERNATIVES = 6
 """How many of those that wait may go first."""
 
@@ -60,11 +63,15 @@ class Task:
     act: Callable[[], None]
     of: object = None
     """The invocation or person that it lets go on."""
+    pause: bool = False
+    """Whether it waits on purpose, so that others go first."""
 
 
 @dataclass(eq=False)
 class Invocation:
     number: int
+    cause: str
+    """What it is, whatever else ran before it: what chance brings it, and its ids, are drawn from that."""
     sandbox: Sandbox
     event: Any
     ended: Callable[[str, Any], None]
@@ -74,6 +81,7 @@ class Invocation:
     begun: int
     """When in the order of things."""
     run: Any = None
+    turns: int = 0
     dead: bool = False
     deaf: bool = False
     """Its answers are lost until the SDK gives up."""
@@ -98,6 +106,15 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self._invocation.deadline - self._clock.now) * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A call, as far as its place among others matters: whose, what became of it, and which rows it was on."""
+
+    cause: str
+    what: str
+    rows: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -171,13 +188,17 @@ class World:
         clock.now, clock.skew, clock.sleep = STARTED, 0.0, self._sleep
         sandboxes.reset()
         sandboxes.ask = self._ask
-        random.seed(seed)
+        self._seed = seed
+        self._causes: Counter[str] = Counter()
+        self.steps: list[Step] = []
 
     # What happens next
 
-    def later(self, seconds: float, label: str, act: Callable[[], None], of: object = None) -> None:
+    def later(
+        self, seconds: float, label: str, act: Callable[[], None], of: object = None, pause: bool = False
+    ) -> None:
         self.count += 1
-        self._tasks.append(Task(self.clock.now + seconds, self.count, label, act, of))
+        self._tasks.append(Task(self.clock.now + seconds, self.count, label, act, of, pause))
 
     def run(self) -> None:
         """Until nothing is left to happen. Raises NeverAtRest."""
@@ -189,15 +210,22 @@ class World:
 
     def _step(self) -> None:
         waiting = sorted(self._tasks, key=lambda task: (task.due, task.number))
-        first = next((it for it in waiting if isinstance(it.of, Invocation) and it.of is self._last), waiting[0])
+        first = next((it for it in waiting if it.of is self._last and self._goes_on(it)), waiting[0])
         horizon = self._running_deadline(waiting)
         others = [task for task in waiting if task is not first and task.due < horizon][:MOST_ALTERNATIVES]
         options = [first, *others]
         task = options[self.choices.take([f"next: {task.label}" for task in options])]
         self._tasks.remove(task)
+        if task.due - self.clock.now > DAY and not self.choices.take(["what has expired goes", "it is still there"]):
+            self.dynamodb.expire(task.due)
         self.clock.now = max(self.clock.now, task.due)
         self._last = task.of
         task.act()
+
+    @staticmethod
+    def _goes_on(task: Task) -> bool:
+        """A function that runs goes on until it pauses: what is due meanwhile waits."""
+        return isinstance(task.of, Invocation) and not task.pause
 
     def _running_deadline(self, waiting: list[Task]) -> float:
         """What is due later than the next one ends cannot go before it."""
@@ -211,16 +239,29 @@ class World:
 
     # Invocations
 
-    def invoke(self, function: str, event: Any, ended: Callable[[str, Any], None], trace: str | None) -> None:
+    def invoke(
+        self, function: str, cause: str, event: Any, ended: Callable[[str, Any], None], trace: str | None = None
+    ) -> None:
+        """Because of `cause`, which says what it is about. Without a trace it is in one of its own."""
         self._invocations += 1
+        cause = self.nth(f"{function} {cause}")
         it = self.cloud.functions[function]
         sandbox = self._sandbox(it)
         self.count += 1
         deadline = self.clock.now + it.timeout
-        invocation = Invocation(self._invocations, sandbox, event, ended, deadline, trace, begun=self.count)
+        invocation = Invocation(
+            self._invocations, cause, sandbox, event, ended, deadline, trace or trace_of(cause), begun=self.count
+        )
         invocation.run = greenlet(lambda _: self._handle(invocation), self.hub)
+        self.steps.append(Step(cause, "in a sandbox that was used" if sandbox.used else "in a new sandbox", ()))
+        sandbox.used = True
         self.tell(f"{invocation.name} begins")
         self._switch(invocation, None)
+
+    def nth(self, name: str) -> str:
+        """A name that is there once: the second of its kind is another one."""
+        self._causes[name] += 1
+        return f"{name} {self._causes[name]}"
 
     def _sandbox(self, function: Function) -> Sandbox:
         idle, fresh = self._idle[function.name], self._fresh[function.name]
@@ -229,7 +270,6 @@ class World:
         sandbox = fresh.pop() if fresh else self._sandboxes.another(function)
         if not sandbox.used:
             self._sandboxes.adapt(sandbox)
-        sandbox.used = True
         return sandbox
 
     def _handle(self, invocation: Invocation) -> Any:
@@ -238,6 +278,8 @@ class World:
     def _switch(self, invocation: Invocation, value: Any) -> None:
         """Let it run until it asks for something, or ends."""
         self._running = invocation
+        invocation.turns += 1
+        random.seed(_number(f"{self._seed} {invocation.cause} {invocation.turns}"))
         self.clock.skew = self._skews[invocation.sandbox.function.name]
         os.environ.pop(VARIABLE, None)
         if invocation.trace:
@@ -254,7 +296,13 @@ class World:
             self._end(invocation, "done", asked)
             return
         seconds, label, resume = asked
-        self.later(seconds, f"{invocation.name}: {label}", lambda: self._resume(invocation, resume), invocation)
+        self.later(
+            seconds,
+            f"{invocation.name}: {label}",
+            lambda: self._resume(invocation, resume),
+            invocation,
+            pause=resume is _nothing,
+        )
 
     def _resume(self, invocation: Invocation, resume: Callable[[], Any]) -> None:
         if invocation.dead:
@@ -292,7 +340,7 @@ class World:
     def _sleep(self, seconds: float) -> None:
         if self._running is None or self._running.dead:
             return
-        self.hub.switch((seconds, f"waits {seconds:.3f} s", lambda: None))
+        self.hub.switch((seconds, f"waits {seconds:.3f} s", _nothing))
 
     def _ask(self, function: str, request: Request) -> Any:
         """In the function's greenlet: hand the request to the world, and wait for what becomes of it."""
@@ -321,6 +369,7 @@ class World:
         self._note_use(function, request)
         if fate != "done":
             self.faults += 1
+        self.steps.append(Step(invocation.cause, f"{request.name} {fate}", self._rows(request)))
         self.tell(f"{invocation.name}: {request.name} {self._about(request)}{'' if fate == 'done' else f' - {fate}'}")
         match fate:
             case "throttled":
@@ -351,19 +400,28 @@ class World:
                 return None
         return answer
 
+    def _rows(self, request: Request) -> tuple[str, ...]:
+        """Those that it reads or writes. A query is on all rows of its table, and so is in nobody's place."""
+        if request.service != "dynamodb":
+            return ()
+        about = request.about
+        found = []
+        for write in [it for each in about.get("TransactItems", []) for it in each.values()] or [about]:
+            if "TableName" in write:
+                name = self.cloud.tables[write["TableName"]].key
+                row = write.get("Key") or write.get("Item")
+                found.append(f"{write['TableName']} {row[name]['S'] if row else '*'}")
+        for table, wanted in about.get("RequestItems", {}).items():
+            found += [f"{table} {next(iter(key.values()))['S']}" for key in wanted["Keys"]]
+        return tuple(found)
+
     def _about(self, request: Request) -> str:
         """Which row, entry or message: enough to tell two calls of one kind apart, and part of the digest."""
-        about = request.about
         if request.service == "dynamodb":
-            text = json.dumps(about, sort_keys=True)
-            keys = []
-            for write in [it for each in about.get("TransactItems", []) for it in each.values()] or [about]:
-                if "TableName" in write and not {"Key", "Item"}.isdisjoint(write):
-                    name = self.cloud.tables[write["TableName"]].key
-                    keys.append((write.get("Key") or write["Item"])[name]["S"][-40:])
-            return f"{' '.join(keys)} ({zlib.crc32(text.encode()):08x})"
+            said = zlib.crc32(json.dumps(request.about, sort_keys=True).encode())
+            return f"{' '.join(row.partition(' ')[2][-40:] for row in self._rows(request))} ({said:08x})"
         if request.service == "events":
-            return ", ".join(entry["DetailType"] for entry in about["Entries"])
+            return ", ".join(entry["DetailType"] for entry in request.about["Entries"])
         return ""
 
     def _do(self, invocation: Invocation, request: Request, fate: str) -> Json:
@@ -411,9 +469,19 @@ class World:
         if self.cloud.tables[written.table].stream:
             self.deliveries.stream(written)
 
-    def new_trace(self) -> str:
-        number = self._invocations + 1
-        return f"Root=1-{int(self.clock.now):08x}-{number:024x};Parent={number:016x};Sampled=1"
+
+def trace_of(cause: str) -> str:
+    """The header of a trace of its own."""
+    number = _number(cause)
+    return f"Root=1-{int(STARTED):08x}-{number % 16**24:024x};Parent={number % 16**16:016x};Sampled=1"
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest())
+
+
+def _nothing() -> None:
+    """What a pause asks for."""
 
 
 def fates_of(operation: str, rows: int = 2) -> list[str]:
