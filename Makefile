@@ -46,7 +46,7 @@ unexport PYTHONDONTWRITEBYTECODE
   soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 up: venvs ## Run EventFlow whole on this machine [PORT=4566] [TIMELINE=off] [PYTHON=python3]
 	@$(LOCAL) up --timeline "$(TIMELINE)" $(if $(PORT),--port $(PORT))

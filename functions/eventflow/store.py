@@ -117,7 +117,9 @@ class Table(Generic[S]):
 
     def read_many(self, keys: Iterable[str]) -> dict[str, S]:
         """The states of those rows that are there, by key. At most 100, which is what one request takes."""
-        wanted: Any = {self.name: {"Keys": [{self._key: {"S": key}} for key in dict.fromkeys(keys)], "ConsistentRead": True}}
+        wanted: Any = {
+            self.name: {"Keys": [{self._key: {"S": key}} for key in dict.fromkeys(keys)], "ConsistentRead": True}
+        }
         found: list[Attributes] = []
         while wanted:
             answer: Any = dynamodb.batch_get_item(RequestItems=wanted)

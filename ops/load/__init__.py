@@ -12,18 +12,21 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.cost.bill import bill, dollars
-from benchmarks.cost.prices import MILLION
+from benchmarks.cost.prices import MILLION, PRICES
 from benchmarks.cost.records import recorded_tallies
 from ops import OpsError
-from ops.load.driver import Drive, Order
+from ops.load.driver import LOOK_EVERY, Drive, Order
 from ops.load.figures import summed_up
 from ops.load.picture import draw
 from ops.load.rules import broken_rules
-from ops.load.shop import Shop
+from ops.load.shop import SHOPPERS, Shop
 from ops.smoke.deployed import Deployed
 
 LONGEST_SECONDS = 3000
 """A shopper's token is good for an hour."""
+
+READ_WHILE_OPEN = 5
+"""How often an order is read until it has ended, about: a saga takes a second or two."""
 
 MOST_ORDERS = 200_000
 """Each is kept in memory, and each row is read again at the end."""
@@ -55,13 +58,17 @@ def plan(at: Deployed, wanted: Wanted) -> str:
     """What a run does to the stack, and what that costs."""
     tallies = recorded_tallies()
     dearest = max(dollars(bill(tallies[outcome])) for outcome in ("confirmed", "payment declined"))
+    looks = SHOPPERS * wanted.seconds / LOOK_EVERY
+    looking = PRICES["API request"].of(looks) + PRICES["invocation"].of(looks)
+    looking += PRICES["read unit"].of(READ_WHILE_OPEN * wanted.orders)
+    cost = dearest * wanted.orders / MILLION + looking
     mail = at.shop.parameters.get("NotificationEmail")
     told = f" {mail} gets {2 * wanted.orders} e-mails." if mail else ""
     return (
         f"In stack {at.name} ({at.cloudformation.meta.region_name}) it makes users and products, places "
         f"{wanted.orders} orders, {wanted.rate:g} a second, and deletes users and products; the orders and their "
-        f"events stay. The orders cost about ${dearest * wanted.orders / MILLION:.2f}, the timeline with them, by the "
-        f"table of `make cost`; to look at them costs a tenth of that.{told}"
+        f"events stay. That costs about ${cost:.2f}, by the table of `make cost`: the orders, their timeline, and to "
+        f"look at them every second.{told}"
     )
 
 
