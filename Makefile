@@ -13,9 +13,12 @@ SERVICE  =
 DRY_RUN  =
 POISON   =
 JUNIT    =
+RATE     =
+SECONDS  =
 FOLLOW   =
 YES      =
 UNPACK   =
+KEEP     =
 SEED     =
 DEPTH    =
 SCENARIO =
@@ -39,11 +42,11 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke logs replay timeline trace schemas simulate soak test \
-  test-unit test-simulation test-system lint format benchmark cost clean remember-python
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate \
+  soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 up: venvs ## Run EventFlow whole on this machine [PORT=4566] [TIMELINE=off] [PYTHON=python3]
 	@$(LOCAL) up --timeline "$(TIMELINE)" $(if $(PORT),--port $(PORT))
@@ -72,6 +75,10 @@ smoke: .venvs/dev/ready ## Is this deployed stack right? Try it out [POISON=1|0]
 	@$(OPS) smoke $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") \
 	  $(if $(POISON),$(if $(filter-out 0,$(POISON)),--poison,--no-poison)) $(if $(YES),--yes) \
 	  $(if $(JUNIT),--junit "$(JUNIT)")
+
+load: .venvs/dev/ready ## How does it do under load? RATE=5 SECONDS=60 (orders a second, for so long) [YES=1]; on AWS as for replay
+	@$(OPS) load $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
 logs: .venvs/dev/ready ## Show one order's log, of all functions ORDER=... [SINCE=1h] [FOLLOW=1]; on AWS as for replay
 	@$(OPS) logs "$(ORDER)" $(if $(SINCE),--since "$(SINCE)") $(if $(FOLLOW),--follow) \
@@ -125,8 +132,14 @@ format: .venvs/dev/ready ## Format the code and mend what can be mended
 benchmark: .venvs/dev/ready ## Compare what importing each function costs with a bare boto3 handler
 	@$(DEV)/python benchmarks/imports.py
 
-cost: .venvs/dev/ready ## Reckon what the timeline costs per million events; on AWS as for replay
+cost: $(VENVS) ## What does an order cost? Record every billed call on a cloud of its own [ORDERS=2] [KEEP=1 writes docs/]
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)
+
+timeline-cost: .venvs/dev/ready ## What do the events in the timeline's table cost, per million? On AWS as for replay
 	@$(THERE) $(DEV)/python benchmarks/timeline_cost.py
+
+scale: .venvs/dev/ready ## Which limit binds first, at how many orders a second? Write the tables of docs/scale.md
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks.scale
 
 clean: down ## Remove all that make made, the virtual environments too
 	@rm -rf .venvs .aws-sam .simulation .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""What the timeline costs per million events, reckoned from the rows that are in its table: `make cost`.
+"""What the timeline costs per million events, reckoned from the rows that are in its table: `make timeline-cost`.
 
 Against it, a Lambda that would make the same three calls. Prices are AWS's list prices for us-east-1 as of 2026, in
 dollars; sizes and counts are those of the rows that are there, so place some orders first (`make up` does).

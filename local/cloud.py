@@ -58,6 +58,11 @@ class Cloud:
     def log(self) -> Path:
         return _emulator(self.state).log
 
+    @property
+    def calls(self) -> Path:
+        """A line for every call that AWS would bill (local/gaps/calls.py), for as long as the file is there."""
+        return self.state / "calls.jsonl"
+
     def start(self) -> None:
         """Start the emulator, or keep the one that runs already. Raises CloudError."""
         found = _emulator(self.state).found
@@ -147,6 +152,7 @@ def _spawn(cloud: Cloud, xray_daemon: int) -> subprocess.Popen[bytes]:
         "AUTH": "true",
         "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{xray_daemon}",
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",  # retries after 1 s and 2 s; AWS waits 1 and 2 minutes
+        "EVENTFLOW_CALLS": str(cloud.calls),
     }
     command = [str(EMULATOR_PYTHON), "-m", "local.emulator"]
     return _emulator(cloud.state).start(command, environment, port=cloud.port, xray=xray_daemon)

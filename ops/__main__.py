@@ -125,7 +125,29 @@ smoke_command.add_argument(
 smoke_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
 smoke_command.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report there")
 
-for command in (failed_command, redrive_command, logs_command, smoke_command):
+load_command = commands.add_parser(
+    "load",
+    help="how does this deployed stack do under so many orders a second?",
+    description="Place so many orders a second, however slow the answers are; follow each to its end; then check the "
+    "saga's rules over all of them, read from outside: each ended as the payment gateway decides, payments and "
+    "reservations agree with it, the stock is exact, no failed queue holds more. It has users and products of its own, "
+    "and deletes them. It ends with 1 if a rule is broken. It needs PYTHONPATH=functions, which `make load` sets.",
+)
+load_command.add_argument("--rate", type=float, default=5.0, metavar="ORDERS", help="a second (default: 5)")
+load_command.add_argument("--seconds", type=float, default=60.0, help="for how long (default: 60)")
+load_command.add_argument(
+    "--in-flight",
+    type=int,
+    default=100,
+    metavar="REQUESTS",
+    help="that wait for an answer at once, at most; what is due then waits, and the wait counts (default: 100)",
+)
+load_command.add_argument(
+    "--picture", type=Path, default=Path("load.svg"), metavar="FILE", help="of latency over time (default: load.svg)"
+)
+load_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
+
+for command in (failed_command, redrive_command, logs_command, smoke_command, load_command):
     command.add_argument(
         "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
     )
@@ -161,6 +183,7 @@ def main() -> None:
         "timeline": _timeline,
         "trace": _trace,
         "smoke": _smoke,
+        "load": _load,
     }
     run[arguments.command](arguments)
 
@@ -278,6 +301,21 @@ def _smoke(arguments: argparse.Namespace) -> None:
         console.print(Text(smoke.plan(at, with_poison)))
         _confirm("nothing was done")
     if not smoke.smoke(at, with_poison, arguments.junit, console):
+        sys.exit(1)
+
+
+def _load(arguments: argparse.Namespace) -> None:
+    from ops import load  # not above: it needs functions/
+    from ops.smoke.deployed import Deployed
+
+    _end_like_ctrl_c()
+    wanted = load.Wanted(arguments.rate, arguments.seconds, arguments.in_flight)
+    console = Console(highlight=False)
+    at = Deployed.named(arguments.stack_name)
+    if not at.here and not arguments.yes:
+        console.print(Text(load.plan(at, wanted)))
+        _confirm("nothing was done")
+    if not load.load(at, wanted, arguments.picture, console):
         sys.exit(1)
 
 

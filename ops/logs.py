@@ -40,6 +40,7 @@ AROUND_MS = 60_000
 """How far from an invocation's known lines its others may be: no function runs longer."""
 
 PLATFORM = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |XRAY TraceId: ")
+"""Lambda's own lines where a function's log format is text. In JSON they have a `type`, and a `record`."""
 SHOWN = ("detailType", "eventId", "causationId", "messageId")
 COLOURS = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow"}
 
@@ -137,25 +138,45 @@ def _invocations(events: Iterable[LogEvent]) -> dict[tuple[str, str], list[int]]
     """When each said something, by log stream and request id."""
     times: dict[tuple[str, str], list[int]] = {}
     for event in events:
-        if request_id := _fields(event["message"]).get("function_request_id"):
+        if request_id := _request_id(_fields(event["message"])):
             times.setdefault((event["logStreamName"], request_id), []).append(event["timestamp"])
     return times
 
 
 def _of_invocation(request_id: str, stream: Iterable[LogEvent]) -> Iterator[LogEvent]:
-    """What lies between its START and its END: a stream is of one sandbox, which does one thing at a time."""
+    """The lines that name it, and those that name none and follow one that does: a stream is of one sandbox, which does
+    one thing at a time. Where Lambda writes START and END, what lies between them.
+    """
     inside = False
     for event in stream:
         if PLATFORM.match(event["message"]):
             inside = event["message"].startswith("START") and request_id in event["message"]
-        elif inside:
+            continue
+        if named := _request_id(_fields(event["message"])):
+            inside = named == request_id
+        if inside:
             yield event
+
+
+def _request_id(fields: Mapping[str, Any]) -> str:
+    """As our lines name it, those of Lambda's runtime (an exception that nothing caught), or Lambda's own."""
+    record = fields.get("record")
+    inner = record.get("requestId") if isinstance(record, dict) else None
+    return str(fields.get("function_request_id") or fields.get("requestId") or inner or "")
 
 
 def _belongs(message: str, order: str) -> bool:
     """A batch logs of several orders, and of none in particular."""
     fields = _fields(message)
+    if fields.get("type", "platform.report") != "platform.report" or _is_success(fields):
+        return False
     return bool(message.strip()) and "_aws" not in fields and fields.get("orderId", order) == order
+
+
+def _is_success(fields: Mapping[str, Any]) -> bool:
+    """Whether that is Lambda's report of an invocation of which there is nothing to report."""
+    record = fields.get("record")
+    return fields.get("type") == "platform.report" and isinstance(record, dict) and record.get("status") == "success"
 
 
 def _fields(message: str) -> dict[str, Any]:
@@ -181,11 +202,13 @@ def _read(events: Iterable[LogEvent], function: str) -> Iterator[Line]:
 
 def _logged(event: LogEvent, function: str) -> Line:
     fields = _fields(event["message"])
-    message = fields.get("message", "")
+    if fields.get("type") == "platform.report":  # a timeout, say, of which the function itself cannot tell
+        return Line(_moment(event), function, "ERROR", f"the invocation ended with: {fields['record'].get('status')}")
+    message = fields.get("message") or fields.get("errorMessage", "")
     return Line(
         _moment(event),
         str(fields.get("service", function)),
-        str(fields.get("level", "")),
+        str(fields.get("level") or fields.get("log_level", "")),
         message if isinstance(message, str) else json.dumps(message),
         str(fields.get("exception") or ""),
         {name: str(fields[name]) for name in SHOWN if fields.get(name)},
@@ -195,7 +218,7 @@ def _logged(event: LogEvent, function: str) -> Line:
 def _moment(event: LogEvent) -> datetime:
     """The line's own, where it has one: the emulator writes a log when the invocation has ended."""
     try:
-        return datetime.strptime(_fields(event["message"])["timestamp"], "%Y-%m-%d %H:%M:%S,%f%z").astimezone(UTC)
+        return datetime.fromisoformat(_fields(event["message"])["timestamp"]).astimezone(UTC)
     except (KeyError, TypeError, ValueError):
         return datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
 

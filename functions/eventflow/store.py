@@ -136,11 +136,13 @@ class Table(Generic[S]):
         between: tuple[str, str, str] | None = None,
         after: Attributes | None = None,
         descending: bool = False,
+        of_keys: bool = False,
     ) -> tuple[list[S], bool]:
         """Up to `limit` states of an index, or of the table itself, and whether there are more.
 
         `partition` is (attribute, value); without it all of it is scanned, in no order. `between` is (sort key,
-        from, to), both included. `after` is the key of the last one of the page before.
+        from, to), both included. `after` is the key of the last one of the page before. `of_keys`: the index has no
+        more than keys, and the rows, 100 at most, are read by them.
         """
         request: Any = {"TableName": self.name, "Limit": limit}
         if index:
@@ -165,4 +167,9 @@ class Table(Generic[S]):
                 ExpressionAttributeValues=values,
                 ScanIndexForward=not descending,
             )
-        return [from_attributes(item, self._kind) for item in found["Items"]], "LastEvaluatedKey" in found
+        more = "LastEvaluatedKey" in found
+        if of_keys:
+            keys = [item[self._key]["S"] for item in found["Items"]]
+            rows = self.read_many(keys) if keys else {}
+            return [rows[key] for key in keys if key in rows], more
+        return [from_attributes(item, self._kind) for item in found["Items"]], more

@@ -78,6 +78,7 @@ def newest_first() -> Response[str]:
         between=("createdAt", first, last),
         after=to_attributes(after) if after else None,
         descending=True,
+        of_keys=True,
     )
     end = page[-1] if more else None
     return api.page([order.shown() for order in page], Position(end.created_at, end.order_id) if end else None)

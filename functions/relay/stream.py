@@ -51,7 +51,7 @@ def put(batch: list[Entry]) -> None:
         results = events.put_events(Entries=batch)["Entries"]
         refused = [(item, result) for item, result in zip(batch, results, strict=True) if "ErrorCode" in result]
         if not refused:
-            telemetry.logger.info("published", events=[item["DetailType"] for item in batch])
+            telemetry.logger.debug("published", events=[item["DetailType"] for item in batch])
             return
         batch = [item for item, _ in refused]
         if attempt < ATTEMPTS:

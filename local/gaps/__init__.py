@@ -4,6 +4,7 @@ Each patch replaces functions in the emulator's modules; its docstring names wha
 """
 
 from local.gaps.alarms import watch_an_alarms_own_metric
+from local.gaps.calls import record_calls
 from local.gaps.claims import join_claims_with_commas
 from local.gaps.concurrency import queue_invocations
 from local.gaps.deliveries import (
@@ -13,6 +14,7 @@ from local.gaps.deliveries import (
 )
 from local.gaps.entries import honour_time_and_trace_of_entries
 from local.gaps.expressions import parse_expressions_once
+from local.gaps.logs import honour_the_system_log_level
 from local.gaps.permissions import tell_policies_what_is_put
 from local.gaps.resources import accept_resources_without_effect, provision_archives
 from local.gaps.sandboxes import keep_sandboxes_after_exceptions
@@ -36,3 +38,5 @@ def close() -> None:
     tell_policies_what_is_put()
     parse_expressions_once()
     watch_an_alarms_own_metric()
+    honour_the_system_log_level()
+    record_calls()  # last: it sees what all others have made of a call

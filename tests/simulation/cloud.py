@@ -40,6 +40,8 @@ class Table:
     key: str
     indexes: Mapping[str, tuple[str, str]]
     """Partition and sort key by name."""
+    of_keys: frozenset[str]
+    """The indexes that have no more than keys."""
     stream: bool
     expires_by: str | None
 
@@ -168,6 +170,11 @@ def _table(name: str, it: Json) -> Table:
             index["IndexName"]: tuple(part["AttributeName"] for part in index["KeySchema"])  # type: ignore[misc]
             for index in it.get("GlobalSecondaryIndexes", [])
         },
+        of_keys=frozenset(
+            index["IndexName"]
+            for index in it.get("GlobalSecondaryIndexes", [])
+            if index["Projection"]["ProjectionType"] == "KEYS_ONLY"
+        ),
         stream="StreamSpecification" in it,
         expires_by=expiry.get("AttributeName"),
     )

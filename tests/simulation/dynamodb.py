@@ -127,7 +127,8 @@ class DynamoDB:
         # as DynamoDB does, it says that there may be more wherever it stopped because of the limit
         full = len(page) == request["Limit"]
         more = {"LastEvaluatedKey": {name: page[-1][name] for name in known_by}} if full else {}
-        return {"Items": page, "Count": len(page), **more}
+        items = [{name: row[name] for name in known_by} for row in page] if index in table.of_keys else page
+        return {"Items": items, "Count": len(items), **more}
 
     # Rows
 

@@ -121,3 +121,22 @@ def test_a_function_that_raises_keeps_its_sandbox(shop):
     # then the second time it was there already
     lines = eventually(lambda: shop.log("NotificationFunction", order), lambda lines: len(lines) == 2)
     assert lines[-1]["cold_start"] is False
+
+
+def test_lambda_itself_logs_only_of_invocations_that_failed(shop):
+    # given an event that is received, and one that is refused
+    order = str(uuid.uuid4())
+    shop.put_event("eventflow.orders", "OrderConfirmed", {"orderId": order, "userId": "u"})
+    shop.put_event("eventflow.orders", "OrderConfirmed", {"orderId": f"{order}-failed"})
+
+    # when both are logged
+    (received, *_) = eventually(lambda: shop.log("NotificationFunction", order), len)
+    failed = eventually(lambda: shop.log("NotificationFunction", f"{order}-failed"), len)
+
+    # then of the first Lambda says nothing, and of the other that it ended in an error
+    def said_of(line):
+        return shop.log("NotificationFunction", line["function_request_id"])
+
+    assert not [line for line in said_of(received) if "record" in line]
+    reports = eventually(lambda: [line for line in said_of(failed[0]) if "record" in line], len)
+    assert [(line["type"], line["record"]["status"]) for line in reports] == [("platform.report", "error")]

@@ -34,7 +34,12 @@ INDEXES = {(name, None): keys for name, keys in KEYS.items()} | {
     for name, table in TABLES.items()
     for index in table.get("GlobalSecondaryIndexes", [])
 }
-
+OF_KEYS = {
+    (name, index["IndexName"])
+    for name, table in TABLES.items()
+    for index in table.get("GlobalSecondaryIndexes", [])
+    if index["Projection"]["ProjectionType"] == "KEYS_ONLY"
+}
 
 SORT_KEYS = {keys[1] for keys in INDEXES.values() if len(keys) > 1}
 LONGEST = {name: 1024 if name in SORT_KEYS else 2048 for keys in INDEXES.values() for name in keys}
@@ -234,6 +239,8 @@ class MemoryDynamoDB:
         limit = min(request["Limit"], self.most_at_once)
         page = found[:limit]
         more = {"LastEvaluatedKey": {name: page[-1][name] for name in keys}} if len(page) == limit else {}
+        if (request["TableName"], request.get("IndexName")) in OF_KEYS:
+            page = [{name: row[name] for name in keys} for row in page]
         return {"Items": page, **more}
 
 

@@ -316,3 +316,33 @@ def test_an_e_mail_address_is_one_person_however_it_is_written():
 def test_relays_concurrency_has_a_bound_where_one_is_asked_for():
     assert "ReservedConcurrentExecutions" not in STACK["RelayFunction"]["Properties"]
     assert deployed(RelayConcurrency=5)["RelayFunction"]["Properties"]["ReservedConcurrentExecutions"] == 5
+
+
+def test_each_consumers_concurrency_has_a_bound_where_one_is_asked_for():
+    consumers = {name for name in FUNCTIONS if triggers(name, "EventBridgeRule")}
+    bounded = of_kind("AWS::Lambda::Function", deployed(ConsumerConcurrency=50))
+    assert {name for name, it in bounded.items() if it.get("ReservedConcurrentExecutions") == 50} == consumers
+    assert not any("ReservedConcurrentExecutions" in it for it in of_kind("AWS::Lambda::Function", STACK).values())
+
+
+def test_relay_takes_as_many_batches_at_once_and_gathers_them_for_as_long_as_asked_for():
+    def of_streams(stack: Resources) -> set[tuple[int, int]]:
+        return {
+            (int(it["ParallelizationFactor"]), int(it["MaximumBatchingWindowInSeconds"]))
+            for it in of_kind("AWS::Lambda::EventSourceMapping", stack).values()
+            if it["EventSourceArn"]["Fn::GetAtt"][1] == "StreamArn"
+        }
+
+    assert of_streams(STACK) == {(1, 0)}
+    assert of_streams(deployed(RelayParallelization=10, RelayBatchSeconds=1)) == {(10, 1)}
+
+
+def test_lambda_writes_no_line_of_an_invocation_that_went_well():
+    # "start" and a "report" of success are INFO, one of anything else WARN; levels need JSON (Lambda Developer Guide,
+    # "Log-level filtering"). Above INFO, ApplicationLogLevel would take the metrics away, which are lines without level
+    wanted = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"}
+    functions = [it for stack in BOTH.values() for it in of_kind("AWS::Lambda::Function", stack).values()]
+    assert len(functions) > 14
+    for function in functions:
+        assert wanted.items() <= function["LoggingConfig"].items()
+        assert "LogGroup" in function["LoggingConfig"]

@@ -184,9 +184,9 @@ def test_a_batch_forgets_what_failed_in_the_one_before(refusing_c4):
 def test_each_log_line_names_the_order_that_it_is_about(db, everything_logged):
     take(checkout("c1"), checkout("c2"))
     received = [line for line in log_lines(everything_logged()) if line["message"] == "received"]
-    assert [(line["orderId"], line["correlation_id"], line["detailType"]) for line in received] == [
-        ("c1", "c1", "BasketCheckedOut"),
-        ("c2", "c2", "BasketCheckedOut"),
+    assert [(line["orderId"], line["detailType"]) for line in received] == [
+        ("c1", "BasketCheckedOut"),
+        ("c2", "BasketCheckedOut"),
     ]
 
 
@@ -198,7 +198,7 @@ def test_one_that_cannot_be_handled_is_logged_by_its_message_and_not_as_part_of_
     (line,) = (line for line in log_lines(everything_logged()) if line["level"] == "ERROR")
     assert (line["message"], line["messageId"]) == ("not handled", "m1")
     assert line["exception_name"]
-    assert not {"orderId", "correlation_id", "eventId"} & {name for name, it in line.items() if it is not None}
+    assert not {"orderId", "eventId"} & {name for name, it in line.items() if it is not None}
 
 
 def test_nothing_that_is_logged_traced_or_announced_tells_whom_it_goes_to(refusing_c4, everything_logged):

@@ -1246,6 +1246,38 @@ def test_an_orders_log_has_what_its_invocations_wrote_without_naming_it():
     ]
 
 
+def platform(kind, request, **record):
+    return json.dumps({"time": "t", "type": f"platform.{kind}", "record": {"requestId": request, **record}})
+
+
+def test_where_lambda_logs_in_json_and_only_what_went_wrong_the_invocations_lines_are_found_too():
+    uncaught = json.dumps({"log_level": "ERROR", "errorMessage": "boom", "errorType": "OSError", "requestId": "r-1"})
+    assert told(
+        ("s", 1, line("o-0", request="r-0")),
+        ("s", 2, "a warning of that invocation"),
+        ("s", 3, line("o-1")),
+        ("s", 4, "a warning of this one"),
+        ("s", 5, uncaught),
+        ("s", 6, platform("report", "r-1", status="timeout")),
+        ("s", 7, line("o-2", request="r-2")),
+        ("s", 8, "a warning of the next one"),
+    ) == [
+        ("received", ""),
+        ("a warning of this one", ""),
+        ("boom", ""),
+        ("the invocation ended with: timeout", ""),
+    ]
+
+
+def test_where_lambda_logs_all_in_json_its_lines_of_what_went_well_are_left_out():
+    assert told(
+        ("s", 1, platform("start", "r-1")),
+        ("s", 2, line("o-1")),
+        ("s", 3, platform("runtimeDone", "r-1", status="success")),
+        ("s", 4, platform("report", "r-1", status="success")),
+    ) == [("received", "")]
+
+
 def test_of_a_batch_it_has_this_order_alone():
     assert told(
         ("s", 1, "START RequestId: r-1 Version: 1"),

@@ -169,6 +169,26 @@ def test_a_page_may_be_of_a_range_of_the_sort_key(database):
     assert CARTS.page("byUser", 2, partition=("userId", "ada"), between=between) == ([ONE], False)
 
 
+def test_of_an_index_that_has_no_more_than_keys_the_rows_are_read_by_them(database):
+    # given
+    keys = [{"cartId": {"S": key}, "userId": {"S": "ada"}} for key in ("c2", "gone", "c1")]
+    database.add_response("query", {"Items": keys, "LastEvaluatedKey": keys[-1]})
+    # the answer has no order, and what was deleted since is not in it
+    rows = [row(ONE, 1), {**row(TWO, 1), "cartId": {"S": "c2"}}]
+    database.add_response("batch_get_item", {"Responses": {"carts": rows}, "UnprocessedKeys": {}})
+
+    # when
+    page, more = CARTS.page("byUser", 3, partition=("userId", "ada"), of_keys=True)
+
+    # then they come as the index has them
+    assert ([cart.cart_id for cart in page], more) == (["c2", "c1"], True)
+
+
+def test_a_page_of_keys_without_any_asks_for_no_rows(database):
+    database.add_response("query", {"Items": []})
+    assert CARTS.page("byUser", 3, partition=("userId", "ada"), of_keys=True) == ([], False)
+
+
 def test_a_page_of_no_partition_is_of_the_whole_index(database):
     request = {"TableName": "carts", "IndexName": "byUser", "Limit": 2}
     key = {"cartId": {"S": "c1"}, "userId": {"S": "ada"}}

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from datetime import datetime
 
 import pytest
 from aws_xray_sdk import global_sdk_config
@@ -36,8 +37,33 @@ def test_what_is_logged_bears_the_order_that_it_is_about_and_no_earlier_one(monk
 
     # then
     first, second = (json.loads(line) for line in log.getvalue().splitlines())
-    assert (first["orderId"], first["correlation_id"], first["detailType"]) == ("order-1", "order-1", "OrderCreated")
-    assert not {"orderId", "correlation_id", "detailType"} & second.keys()
+    assert (first["orderId"], first["detailType"]) == ("order-1", "OrderCreated")
+    assert not {"orderId", "detailType"} & second.keys()
+
+
+def test_a_line_holds_what_how_it_works_says_and_nothing_twice(monkeypatch):
+    # given
+    log = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+
+    @telemetry.instrumented
+    def handler(event, context):
+        telemetry.follow("order-1", detailType="OrderCreated", eventId="e-1", causationId="e-0")
+        telemetry.logger.info("received")
+
+    # when a warm sandbox sees a second event
+    handler({}, LambdaContext())
+    handler({}, LambdaContext())
+
+    # then
+    for line in map(json.loads, log.getvalue().splitlines()):
+        about = {"orderId", "detailType", "eventId", "causationId"}
+        assert line.keys() - {"xray_trace_id"} == about | {
+            *("level", "message", "timestamp", "service", "cold_start", "function_request_id"),
+        }
+        # RFC 3339, or Lambda takes the line for INFO, whatever its level
+        assert datetime.fromisoformat(line["timestamp"]).tzinfo
+        assert "T" in line["timestamp"]
 
 
 def test_what_is_counted_is_a_metric_of_the_stack_at_the_invocations_end(capsys):

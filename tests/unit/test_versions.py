@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .sam_template import FUNCTIONS, TEMPLATE
+from .sam_template import FUNCTIONS, TEMPLATE, triggers
 from .transformed import BUILT, Resources, Template, deployed, of_kind, packaged
 
 NOT_IN_A_VERSION = {"Tags", "ReservedConcurrentExecutions"}
@@ -34,7 +34,11 @@ OTHER_VALUES: dict[str, list[tuple[object, object, set[str]]]] = {
     "PartnerAccount": [("", "123456789012", set())],
     "ArchiveDays": [(14, 7, set())],
     "AlarmEmail": [("", "ada@example.com", set()), ("ada@example.com", "grace@example.com", set())],
+    "PlatformLogLevel": [("WARN", "INFO", ALL)],
     "RelayConcurrency": [(0, 5, set()), (5, 6, set())],
+    "RelayParallelization": [(1, 10, set())],
+    "RelayBatchSeconds": [(0, 1, set())],
+    "ConsumerConcurrency": [(0, 5, set()), (5, 6, set())],
 }
 """For each parameter two values, and the functions that see which it is."""
 
@@ -126,4 +130,5 @@ def test_tags_are_the_stacks_and_stand_in_no_function():
     for function in of_kind("AWS::Lambda::Function", deployed()).values():
         assert function["Tags"] == [{"Key": "lambda:createdBy", "Value": "SAM"}]
     # and as text, what a version does not hold is the same under all parameters
-    assert {name for name, function in FUNCTIONS.items() if NOT_IN_A_VERSION & function.keys()} == {"RelayFunction"}
+    reserved = {name for name, function in FUNCTIONS.items() if NOT_IN_A_VERSION & function.keys()}
+    assert reserved == {"RelayFunction", *(name for name in FUNCTIONS if triggers(name, "EventBridgeRule"))}

@@ -1,10 +1,10 @@
 """What a usual order's rows weigh: DynamoDB bills a write by the KB that is begun, and 1,025 bytes are two."""
 
 import uuid
-from typing import Any
 
 import pytest
 
+from benchmarks.cost.weight import weight, write_units
 from eventflow.attributes import Attributes
 from eventflow.contracts import Received
 from eventflow.events import InventoryReserved, Line, PaymentSucceeded, Shipping, StepFailed
@@ -23,35 +23,6 @@ QUOTE = Quote(items=(LINE,), total_price=1_798_800, currency="USD")
 SHIPPING = Shipping(first_name="Ada", last_name="Lovelace", email="ada@example.com", address="12 St James's Square")
 PAID = PaymentSucceeded(order_id=ORDER, user_id=USER, payment_id=str(uuid.uuid4()), amount=1_798_800, currency="USD")
 RESERVED = InventoryReserved(order_id=ORDER, user_id=USER, items=(LINE,))
-
-
-def weight(item: Attributes) -> int:
-    """Bytes of an item, as DynamoDB counts them: its attributes' names and values.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-    """
-    return sum(len(name.encode()) + _value(value) for name, value in item.items())
-
-
-def _value(attribute: dict[str, Any]) -> int:
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "S":
-            return len(value.encode())
-        case "N":  # a byte for two digits, and one more; a negative one has another for its sign
-            digits = value.lstrip("-").replace(".", "").strip("0")
-            return (len(digits) + 1) // 2 + 1 + value.startswith("-")
-        case "M":
-            return 3 + len(value) + weight(value)
-        case "L":
-            return 3 + sum(1 + _value(each) for each in value)
-        case "BOOL" | "NULL":
-            return 1
-    raise AssertionError(kind)
-
-
-def units(item: Attributes) -> int:
-    return -(-weight(item) // 1024)
 
 
 @pytest.fixture(autouse=True)
@@ -109,4 +80,4 @@ def test_when_an_order_was_changed_last_costs_no_write_unit(steps, shipping):
     for row in life(*steps, shipping=shipping):
         assert row["updatedAt"] == {"N": str(NOW)}
         before = {name: value for name, value in row.items() if name != "updatedAt"}
-        assert units(row) == units(before), f"{weight(row)} bytes of {row['status']}"
+        assert write_units(row) == write_units(before), f"{weight(row)} bytes of {row['status']}"
