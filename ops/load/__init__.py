@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from benchmarks.cost.bill import bill, dollars
 from benchmarks.cost.prices import MILLION, PRICES
 from benchmarks.cost.records import recorded_tallies
 from ops import OpsError
-from ops.load.driver import LOOK_EVERY, Drive, Order
+from ops.load.driver import LOOK_EVERY, Drive
 from ops.load.figures import summed_up
 from ops.load.picture import draw
 from ops.load.rules import broken_rules
@@ -78,10 +77,12 @@ def load(at: Deployed, wanted: Wanted, picture: Path, console: Console) -> bool:
     Returns whether all rules hold. Users and products are deleted, even if someone interrupts the run.
     """
     run = f"load-{secrets.token_hex(4)}"
-    say: Callable[[str], None] = lambda text: console.print(Text(text), soft_wrap=True)  # noqa: E731
+
+    def say(text: str) -> None:
+        console.print(Text(text), soft_wrap=True)
+
     where = "the embedded cloud" if at.here else "AWS"
     say(f"{wanted.rate:g} orders a second for {wanted.seconds:g} s to {at.name} ({where}, run {run})")
-    orders: list[Order] = []
     with ExitStack() as afterwards:
         shop = Shop(at, run)
         afterwards.callback(shop.take_away)

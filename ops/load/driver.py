@@ -17,6 +17,7 @@ from rich.status import Status
 from rich.text import Text
 
 from eventflow import clock
+from ops.api import ErrorAnswer
 from ops.load.figures import percentile
 from ops.load.shop import Shop
 from orders.orders import order_id_for
@@ -31,6 +32,9 @@ SAY_EVERY = 5.0
 
 CLOCKS_APART = timedelta(minutes=1)
 """By how much this machine's clock may differ from the cloud's."""
+
+INDEX_LAG = timedelta(seconds=10)
+"""By how much a list may be behind the orders: it is looked through again from so long before."""
 
 
 @dataclass
@@ -73,9 +77,10 @@ class Drive:
     console: Console
     orders: list[Order] = field(default_factory=list)
     _started: float = 0.0
-    _open: set[str] = field(default_factory=set)
     _told: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _placed: threading.Event = field(default_factory=threading.Event)
+    """All requests were answered."""
+    _given_up: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> list[Order]:
         """All orders, with what became of them. An order that has not ended after the stack's patience stays open."""
@@ -87,8 +92,7 @@ class Drive:
             ThreadPoolExecutor(self.in_flight) as clients,
             ThreadPoolExecutor(1) as follower,
         ):
-            placing_is_over = threading.Event()
-            following = follower.submit(self._follow, began, placing_is_over, status)
+            following = follower.submit(self._follow, began, status)
             try:
                 for number in range(self.number):
                     due_at = number / self.rate
@@ -102,10 +106,10 @@ class Drive:
                 clients.shutdown(wait=True)
             except BaseException:
                 clients.shutdown(wait=False, cancel_futures=True)
-                self._told = -1.0  # the follower gives up
+                self._given_up.set()
                 raise
             finally:
-                placing_is_over.set()
+                self._placed.set()
             following.result()
         return self.orders
 
@@ -121,40 +125,45 @@ class Drive:
 
     # What becomes of them
 
-    def _follow(self, began: str, placing_is_over: threading.Event, status: Status | None) -> None:
+    def _follow(self, began: str, status: Status | None) -> None:
         """Look at the orders that have not ended, until all have, or none has for as long as the stack's patience."""
         oldest, last_end = began, time.monotonic()
-        while self._told >= 0:
-            over = placing_is_over.wait(LOOK_EVERY)
+        while not self._given_up.is_set():
+            over = self._placed.wait(LOOK_EVERY)
             ended = sum(bool(order.ended) for order in self.orders)
-            oldest = self._look(oldest)
+            trouble = ""
+            try:
+                oldest = self._look(oldest)
+            except ErrorAnswer as error:  # it may be throttled, as the orders are; what cannot be seen stays open
+                trouble = f"; the list says {error.status}"
             now = sum(bool(order.ended) for order in self.orders)
             if now != ended or not over:
                 last_end = time.monotonic()
-            self._tell(now, status)
+            self._tell(now, trouble, status)
             if over and all(order.ended or not order.accepted for order in self.orders):
                 return
             if time.monotonic() - last_end > self.shop.at.patience.order:
+                self._look(began)
                 return
             if over:
                 time.sleep(self.shop.at.patience.poll)
 
     def _look(self, since: str) -> str:
-        """Note which orders have ended. Returns from when on to look next: the oldest order that is open."""
+        """Note which orders have ended. Returns from when on to look next: a little before the oldest one that is open,
+        or before the newest, if none is.
+        """
         ours = {order.order_id: order for order in list(self.orders)}
-        still_open = [since]
-        for order_id, seen in self.shop.orders_since(since).items():
+        found = self.shop.orders_since(since)
+        for order_id, seen in found.items():
             order = ours.get(order_id)
-            if order is None or order.ended:
-                continue
-            if seen["status"] in ENDS:
+            if order and not order.ended and seen["status"] in ENDS:
                 order.ended = seen["status"]
                 order.saga_seconds = (_at(seen["updatedAt"]) - _at(seen["createdAt"])).total_seconds()
-            else:
-                still_open.append(seen["createdAt"])
-        return min(still_open[1:], default=since)
+        still_open = [seen["createdAt"] for seen in found.values() if seen["status"] not in ENDS]
+        bound = min(still_open) if still_open else max((seen["createdAt"] for seen in found.values()), default=since)
+        return max(since, clock.iso_of(_at(bound) - INDEX_LAG))
 
-    def _tell(self, ended: int, status: Status | None) -> None:
+    def _tell(self, ended: int, trouble: str, status: Status | None) -> None:
         seconds = time.monotonic() - self._started
         answered = [order for order in list(self.orders) if order.answered_at is not None]
         latencies = sorted(order.latency * 1000 for order in answered if order.latency is not None)
@@ -165,9 +174,10 @@ class Drive:
         )
         if latencies:
             text += f"; latency p50 {percentile(latencies, 50):.0f} ms, p99 {percentile(latencies, 99):.0f} ms"
+        text += trouble
         if status:
             status.update(Text(text))
-        elif seconds - self._told >= SAY_EVERY and self._told >= 0:
+        elif seconds - self._told >= SAY_EVERY:
             self._told = seconds
             self.console.print(Text(text), soft_wrap=True)
 
