@@ -53,7 +53,8 @@ class Findings:
         self.orders += other.orders
         self.broken += other.broken
         self.sum = (self.sum + other.sum) % 2**64
-        self.reached = other.reached | self.reached
+        for call, place in other.reached.items():
+            self._reach(call, place)
         for shape, schedule in other.shapes.items():
             self._add(shape, schedule)
         return self
@@ -68,13 +69,17 @@ class Findings:
         if there is None or schedule.departures < there.departures:  # type: ignore[operator]
             self.shapes[shape] = schedule
 
+    def _reach(self, call: tuple[str, str], place: tuple[Schedule, int]) -> None:
+        """The same place whichever worker came first: what is done next depends on it."""
+        self.reached[call] = min(place, self.reached.get(call, place), key=str)
+
     def note(self, schedule: Schedule, run: Run) -> None:
         """A run of a scenario: its shape, and where its calls can be struck."""
         self._add((schedule.scenario, shape_of(run.world.steps)), schedule)
         for number, choice in enumerate(run.world.choices.made):
             function, _, rest = choice.options[0].partition(": ")
             if rest.endswith(": done"):
-                self.reached.setdefault((function, rest.removesuffix(": done")), (schedule, number))
+                self._reach((function, rest.removesuffix(": done")), (schedule, number))
 
 
 @dataclass
