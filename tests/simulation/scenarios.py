@@ -172,6 +172,7 @@ def someone_looks_around(world: World, people: People) -> None:
         people.ask(person, "GET", "/basket")
         people.ask(person, "DELETE", "/basket")
         if order := people.order(person, a_key("ada"), ("mug", 1)):
+            people.order(person, a_key("ada", mark=1), ("lamp", 1))
             people.ask(person, "GET", f"/orders/{order}")
             people.ask(person, "GET", "/orders")
 
