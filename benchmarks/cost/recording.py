@@ -77,16 +77,15 @@ class Recorder:
     cloud: Cloud
     stack: Stack
     timeline: Stack
+    people: People
+    """Of the stack: to sign them in once more would change their passwords."""
     tell: Callable[[str], None]
-    people: People = field(init=False)
     named: dict[str, str] = field(init=False)
     """Logical by physical id, of both stacks."""
     placed: str = ""
     """The id of the newest order."""
 
     def __post_init__(self) -> None:
-        cognito = self.cloud.client("cognito-idp")
-        self.people = sign_in_everyone(cognito, self.stack.user_pool_id, self.stack.client_id)
         pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources")
         resources = [
             it
@@ -211,4 +210,5 @@ class Recorder:
 def recorded(orders: int, tell: Callable[[str], None]) -> dict[str, Tally]:
     """A tally of each outcome, from so many orders of it. Takes about a minute. Raises OpsError."""
     with recording_cloud(tell) as (cloud, stack, timeline):
-        return Recorder(cloud, stack, timeline, tell).outcomes(orders)
+        people = sign_in_everyone(cloud.client("cognito-idp"), stack.user_pool_id, stack.client_id)
+        return Recorder(cloud, stack, timeline, people, tell).outcomes(orders)

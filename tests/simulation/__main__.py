@@ -17,11 +17,11 @@ from . import cloud, enumerated, grants
 from .clock import Clock, in_charge
 from .crew import Broken, Crew, Findings
 from .explore import Simulator
+from .fates import fates_of
 from .mutants import MUTANTS, Mutant, planted
 from .scenarios import ALL
 from .schedules import Schedule, days
 from .soak import soak
-from .world import fates_of
 
 DAYS = 200
 """At random, of eight orders each."""
@@ -109,10 +109,11 @@ def _unstruck(found: Findings) -> Iterator[Schedule]:
 def tell_broken(broken: list[Broken]) -> None:
     """The shortest schedule as a story, and how to see the others."""
     shortest = sorted(broken, key=lambda it: len(it.schedule.departures or ()))
-    for each in shortest[:1]:
-        replay(each.schedule)
-    for each in shortest[:10]:
-        console.print(each.wrong[0], style="red", markup=False)
+    for number, each in enumerate(shortest[:10]):
+        if not number:
+            replay(each.schedule)
+        else:
+            console.print(each.wrong[0], style="red", markup=False)
         console.print(f'  make simulate SEED="{each.schedule}"', markup=False)
     if len(broken) > 10:
         console.print(f"... and {len(broken) - 10} more.")

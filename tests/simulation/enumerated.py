@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from rich.table import Table
 
-from .world import ALL_LOST, LAGGING, LATE, LOST, REFUSING, fates_of
+from .fates import ALL_LOST, LAGGING, LATE, LOST, REFUSING, fates_of
 
 Struck = Mapping[tuple[str, str, str], int]
 """How often, by (function, call, fate)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -27,7 +28,7 @@ class Soak(msgspec.Struct, kw_only=True):
 
     seed: str
     code: str
-    """The commit, and whether there was more than that."""
+    """`_code` of it."""
     day: int = 0
     """The next one."""
     orders: int = 0
@@ -100,8 +101,10 @@ def _progress(it: Soak, wanted: int) -> None:
 
 
 def _code() -> str:
-    """What is simulated: the commit, marked where files differ from it."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return described.stdout.strip() or "unknown"
+    """What is simulated: the commit, and a digest of what differs from it."""
+
+    def git(*command: str) -> bytes:
+        return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, check=False).stdout
+
+    differs = git("diff", "HEAD")
+    return git("rev-parse", "HEAD").decode().strip() + (hashlib.sha256(differs).hexdigest() if differs else "")

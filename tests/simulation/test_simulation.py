@@ -4,21 +4,24 @@ import copy
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from ..unit.sam_template import ROOT
 from ..unit.transformed import deployed
-from . import cloud, enumerated, grants, soak
+from . import cloud, enumerated, grants, rules, soak
 from .choices import Choices
 from .clock import Clock, in_charge
+from .dynamodb import Written
 from .explore import Simulator
+from .fates import LOST, REFUSING
 from .mutants import MUTANTS, planted
 from .scenarios import ALL
 from .schedules import Schedule, days
 from .shapes import shape_of
-from .world import LOST, REFUSING, Step
+from .world import Step
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,39 @@ def test_what_a_template_adds_is_in_the_world():
 
     # then
     assert [message.body["detail-type"] for message in run.world.deliveries.queues["Audit"]] == ["OrderConfirmed"]
+
+
+def test_a_replay_brings_every_consumer_its_events_again_and_nobody_else(simulator):
+    # given
+    def delivered(world):
+        return Counter(step.cause.rpartition(" ")[0] for step in world.steps if "sandbox" in step.what)
+
+    once = delivered(simulator.run(ALL["an_order_is_confirmed"], Choices()).world)
+    again = delivered(simulator.run(ALL["all_that_was_announced_is_replayed"], Choices()).world)
+
+    # then
+    consumers = ("PaymentFunction", "InventorySagaFunction", "OrdersSagaFunction", "NotificationFunction")
+    for cause in once:  # what was published between the two replays came once more, all else twice
+        assert again[cause] in ((2, 3) if cause.startswith(consumers) else (1,)), cause
+
+
+def test_what_has_expired_goes_after_a_month_or_is_still_there(simulator, monkeypatch):
+    # given
+    scenario = ALL["a_delivery_and_a_month_later_one_under_the_same_key"]
+    written: list[Written] = []
+    monkeypatch.setattr(rules, "always", lambda world, it: written.append(it) or ())
+    made = simulator.run(scenario, Choices()).world.choices.made
+    (number,) = [number for number, choice in enumerate(made) if "it is still there" in choice.options]
+
+    def first_uses(departures):
+        """Whether each use of the key found no row of an earlier one."""
+        written.clear()
+        simulator.run(scenario, Choices(departures))
+        return [it.old is None for it in written if it.table == "IdempotencyTable"]
+
+    # then
+    assert first_uses({}) == [True, True]
+    assert first_uses({number: 1}) == [True, False]
 
 
 def test_a_call_without_a_grant_and_a_grant_without_a_call_are_told():

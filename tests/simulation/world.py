@@ -27,14 +27,9 @@ from .clock import STARTED, Clock
 from .cloud import Cloud, Function
 from .deliveries import Deliveries
 from .dynamodb import DynamoDB, Written
+from .fates import ALL_LOST, LAGGING, LATE, LOST, REFUSING, fates_of, in_part
 from .sandboxes import Sandbox
 from .wire import Json, Refused, Request
-
-LOST, ALL_LOST = "done, its answer lost", "done, all answers lost"
-"""The SDK repeats the first. After the second it gives up."""
-LATE = "done, and out of time"
-REFUSING = "one entry refused each time"
-LAGGING = "done, on an index that lags behind"
 
 CALL_SECONDS = 0.005
 """What a call of AWS takes."""
@@ -430,7 +425,7 @@ class World:
                 answer = self.dynamodb.call(request.operation, request.about)
                 if fate == LAGGING:
                     answer["Items"] = answer["Items"][:-1]
-                return _in_part(request, answer) if fate == "done in part" else answer
+                return in_part(request, answer) if fate == "done in part" else answer
             case "events":
                 return self.deliveries.put_events(
                     request.about["Entries"], refusing=fate.startswith("one entry refused")
@@ -482,25 +477,3 @@ def _number(text: str) -> int:
 
 def _nothing() -> None:
     """What a pause asks for."""
-
-
-def fates_of(operation: str, rows: int = 2) -> list[str]:
-    """What may become of a call, one that asks for so many rows. The first is what should."""
-    fates = ["done", "throttled", "refused", LOST, ALL_LOST, "killed before it", "killed after it", LATE]
-    if operation == "TransactWriteItems":
-        fates.append("in conflict")
-    if operation == "BatchGetItem" and rows > 1:
-        fates.append("done in part")
-    if operation == "PutEvents":
-        fates += ["one entry refused", REFUSING]
-    if operation in ("Query", "Scan"):
-        fates.append(LAGGING)
-    return fates
-
-
-def _in_part(request: Request, answer: Json) -> Json:
-    """All but the last: it is to be asked for again."""
-    ((table, wanted),) = request.about["RequestItems"].items()
-    later = wanted["Keys"][-1]
-    found = [row for row in answer["Responses"][table] if not later.items() <= row.items()]
-    return {"Responses": {table: found}, "UnprocessedKeys": {table: {**wanted, "Keys": [later]}}}

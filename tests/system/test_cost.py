@@ -12,7 +12,7 @@ KEPT = recorded_tallies()["confirmed"]
 
 @pytest.fixture(scope="module")
 def confirmed(shop, timeline):
-    recorder = Recorder(shop.cloud, shop.stack, deployed(shop.cloud, TIMELINE_NAME), lambda _: None)
+    recorder = Recorder(shop.cloud, shop.stack, deployed(shop.cloud, TIMELINE_NAME), shop.people, lambda _: None)
     try:
         return recorder.outcomes(orders=1, only=["confirmed"])["confirmed"]
     finally:

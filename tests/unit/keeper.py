@@ -71,11 +71,16 @@ def size(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False).encode())
 
 
-def status_after(*detail_types: str) -> str:
-    """The status that a saga of these events has, the last one latest: "open" or "done"."""
+def judged(*detail_types: str) -> dict[str, Any]:
+    """The variables of the summary of a saga of these events, the last one latest: they occurred at 0, 1, 2 ..."""
     parameters = {name: str(it.get("Default", name)) for name, it in TIMELINE["Parameters"].items()}
     bindings: dict[str, Any] = {"events": [{"at": at, "type": it} for at, it in enumerate(detail_types)]}
     for state in ("Judge", "Has it ended?"):
         assigned = BRANCH["States"][state]["Assign"]
         bindings |= {name: _evaluated(it, parameters, bindings) for name, it in assigned.items()}
-    return "done" if bindings["done"] else "open"
+    return bindings
+
+
+def status_after(*detail_types: str) -> str:
+    """The status that a saga of these events has: "open" or "done"."""
+    return "done" if judged(*detail_types)["done"] else "open"

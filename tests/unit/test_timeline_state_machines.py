@@ -9,7 +9,7 @@ import pytest
 
 from timeline.sagas import listing_of
 
-from .keeper import given_up, kept, size
+from .keeper import given_up, judged, kept, size
 from .sam_template import STATE_MACHINES, attribute, definition, walk
 
 State = dict[str, Any]
@@ -406,3 +406,12 @@ def test_any_event_ends_in_the_queue_in_a_message_that_a_state_holds(detail, ref
 def test_an_error_that_gives_no_cause_ends_in_the_queue_too():
     sent = given_up(event({"orderId": "o"}), cause=None)
     assert sent["MessageBody"]["responsePayload"] == {"errorType": "DynamoDB.Throttled", "errorMessage": ""}
+
+
+def test_that_something_was_redriven_moves_neither_a_sagas_end_nor_its_last_event():
+    steps = ("OrderCreated", "PaymentSucceeded", "InventoryReserved", "OrderConfirmed")
+    for events in (steps, (*steps, "EventRedriven"), (*steps[:2], "EventRedriven", *steps[2:])):
+        summary = judged(*events)
+        assert summary["done"]
+        assert summary["last"]["type"] == "OrderConfirmed"
+    assert judged("EventRedriven")["last"]["type"] == "EventRedriven"
