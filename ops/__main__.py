@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ops import OpsError, failed, logs, redrive
+from ops.console import show_consoles
 from ops.moments import moment
 from ops.replay import Replay, follow, start
 from ops.stack import Stack, require_running, runs_here
@@ -69,6 +70,13 @@ timeline_command.add_argument(
     help="of the timeline (default: $STACK_NAME-timeline, or eventflow-timeline)",
 )
 timeline_command.add_argument("--width", type=int, help="in columns, 60 at least (default: the terminal's; else 80)")
+
+console_command = commands.add_parser(
+    "console",
+    help="where the timeline's console is, and how to sign in",
+    description="Print the address of the timeline's console and how to sign in there, and open it where there is a "
+    "screen. On the embedded cloud the passwords are those of .local/env, which `make console` reads.",
+)
 
 trace_command = commands.add_parser("trace", help="draw the trace of an order, from the API to the last consumer")
 trace_command.add_argument("order", help="the order's id")
@@ -147,7 +155,7 @@ load_command.add_argument(
 )
 load_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
 
-for command in (failed_command, redrive_command, logs_command, smoke_command, load_command):
+for command in (console_command, failed_command, redrive_command, logs_command, smoke_command, load_command):
     command.add_argument(
         "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
     )
@@ -181,6 +189,7 @@ def main() -> None:
         "logs": _logs,
         "replay": _replay,
         "timeline": _timeline,
+        "console": _console,
         "trace": _trace,
         "smoke": _smoke,
         "load": _load,
@@ -276,6 +285,12 @@ def _timeline(arguments: argparse.Namespace) -> None:
     stack = Stack.named(arguments.stack_name, boto3.client("cloudformation"))
     timeline = timeline_of(arguments.order, stack, boto3.client("dynamodb"))
     draw(timeline, Console(highlight=False, width=arguments.width))
+
+
+def _console(arguments: argparse.Namespace) -> None:
+    cloudformation = boto3.client("cloudformation")
+    stacks = Stack.with_timelines(arguments.stack_name, cloudformation)
+    show_consoles(stacks, cloudformation.meta.endpoint_url, os.environ, Console(highlight=False))
 
 
 def _trace(arguments: argparse.Namespace) -> None:
