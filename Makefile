@@ -1,5 +1,9 @@
 # EventFlow's workbench: `make` lists what it can do.
 
+ifeq ($(OS),Windows_NT)
+$(error EventFlow's make needs Linux or macOS: on Windows, use WSL 2 or the dev container (README, "Where it runs"))
+endif
+
 # Variables for the command line only: what the shell happens to export as PORT is not meant for us.
 PORT     =
 TIMELINE = on

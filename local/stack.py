@@ -20,7 +20,8 @@ TEMPLATE = ROOT / "template.yaml"
 TIMELINE_NAME = f"{STACK_NAME}-timeline"
 TIMELINE_TEMPLATE = ROOT / "timeline" / "template.yaml"
 
-# The emulator runs Lambdas on the interpreter and the processor that it runs on itself.
+# The emulator runs Lambdas on the interpreter, the processor and the operating system that it runs on itself.
+SYSTEM = "apple-darwin" if sys.platform == "darwin" else "manylinux2014"
 HOST = {
     "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
     "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
@@ -78,7 +79,11 @@ def build(
         str(target),
         *_overrides(parameters),
     ]
-    makefiles_read = {"PYTHON_RUNTIME": HOST["PythonRuntime"], "ARCHITECTURE": HOST["Architecture"]}
+    makefiles_read = {
+        "PYTHON_RUNTIME": HOST["PythonRuntime"],
+        "ARCHITECTURE": HOST["Architecture"],
+        "SYSTEM": SYSTEM,
+    }
     _sam(cloud, stack_name, arguments, makefiles_read)
     return target / "template.yaml"
 

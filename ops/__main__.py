@@ -354,8 +354,8 @@ def _replay(arguments: argparse.Namespace) -> None:
     follow(events, start(events, replay, target, now), console)
 
 
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)
-"""A pipeline that is called off; a terminal or a connection that is lost."""
+ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""A pipeline that is cancelled; a terminal or a connection that is lost, which Windows has no signal for."""
 
 
 def _end_like_ctrl_c() -> None:

@@ -81,7 +81,7 @@ def unpacked() -> Iterator[Docker]:
 
 def _require_what_it_takes() -> None:
     if sys.platform != "linux":
-        raise NoDocker("Debian's Docker runs on Linux alone")
+        raise NoDocker("Debian's Docker runs only on Linux")
     if os.geteuid() != 0:
         raise NoDocker("only root can start a Docker daemon")
     if missing := [tool for tool in TOOLS if not shutil.which(tool)]:

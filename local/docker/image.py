@@ -58,7 +58,9 @@ def home_made(docker: Docker) -> str:
     Raises CloudError where this is no Linux.
     """
     if sys.platform != "linux":
-        raise CloudError("AWS's image cannot be pulled, and one can be made on Linux alone")
+        raise CloudError(
+            "AWS's image cannot be pulled, and an image can be made only on Linux: use `sam remote invoke`"
+        )
     with TemporaryFile() as file:
         libraries = _write(file)
         file.seek(0)
