@@ -37,6 +37,7 @@ VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
 CODE      = $(wildcard functions local ops tests timeline examples benchmarks)
 TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yaml examples/*/template.yaml)
+DEPLOYER  = $(wildcard .github/deployer.yaml)
 
 # On the embedded cloud, unless the shell names an AWS account.
 THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then . .local/env; fi;
@@ -113,11 +114,12 @@ load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders
 
 ##@ Work: on the code
 
-lint: .venvs/dev/ready ## Check format, code, types and templates
+lint: .venvs/dev/ready ## Check format, code, types, templates and workflows
 	@$(DEV)/ruff format --check $(CODE)
 	@$(DEV)/ruff check $(CODE)
 	@$(DEV)/mypy $(wildcard functions local ops timeline)
-	@$(DEV)/cfn-lint $(TEMPLATES)
+	@$(DEV)/cfn-lint $(TEMPLATES) $(DEPLOYER)
+	@$(DEV)/zizmor --quiet --offline --strict-collection .github
 	@for template in $(TEMPLATES); do \
 	  SAM_CLI_TELEMETRY=0 $(DEV)/sam validate --lint --region us-east-1 --template-file "$$template" || exit; \
 	done
