@@ -94,7 +94,7 @@ def _put(api: Api, product_id: str, quantity: int) -> None:
 
 
 def _once_priced(call: Callable[[], Any]) -> Any:
-    """Its answer, once the price list that it goes by has heard of the product: until then that is 422."""
+    """Its answer, once the price list knows the product: until then it is 422."""
     deadline = time.monotonic() + PRICED_SECONDS
     while True:
         try:

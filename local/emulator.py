@@ -12,7 +12,7 @@ PINNED = "1.5.33"
 def main() -> None:
     installed = version("ministack")
     if installed != PINNED:
-        sys.exit(f"ministack {installed} is installed, but local/gaps patches {PINNED} alone: run `make clean`")
+        sys.exit(f"ministack {installed} is installed, but local/gaps patches only {PINNED}: run `make clean`")
     from ministack import app  # imported only once its version is known
 
     from local import gaps

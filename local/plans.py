@@ -80,7 +80,7 @@ FROM_BASKET = Plan(  # its id, by which the gateway decides, is drawn at random
 )
 NO_STOCK = Plan("sold out", frozenset({"INVENTORY_FAILED"}), products=(MATCHA,))
 REGRETTED = Plan("cancelled", frozenset({"CANCELLED"}), cancelled=True)
-NEITHER = Plan(  # whichever veto comes first names the status
+NEITHER = Plan(  # the veto that comes first names the status
     "both fail", DECLINED.ends | NO_STOCK.ends, products=(MATCHA,), declined=True
 )
 PLANS = (  # of two shoppers in turn: each has one basket, and checks it out once

@@ -160,7 +160,7 @@ def _sam(
 
 
 def _path() -> dict[str, str]:
-    """The makefiles that sam runs are to find the Python that runs this, whichever the user's shell finds."""
+    """The makefiles that sam runs are to find the Python that runs this, not the one that the user's shell finds."""
     return {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])}
 
 

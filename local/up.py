@@ -54,7 +54,7 @@ def up(port: int | None, with_timeline: bool) -> None:
             _deploy_and_demonstrate(cloud, with_timeline)
         except BaseException as error:
             if not cloud.running:
-                raise CloudError(f"the emulator has died (log: {cloud.log}): `make up` starts it anew") from error
+                raise CloudError(f"the emulator has died (log: {cloud.log}): `make up` starts it again") from error
             if not running:
                 cloud.stop()
                 _remove_all_but_logs(cloud.state)

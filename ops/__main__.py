@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 parser = argparse.ArgumentParser(
     prog="python -m ops",
-    description="Commands for whoever runs EventFlow. They speak to AWS as the environment says (credentials, region, "
-    "AWS_ENDPOINT_URL); for the embedded cloud: `. .local/env`.",
+    description="Commands for the people who run EventFlow. They speak to AWS as the environment says (credentials, "
+    "region, AWS_ENDPOINT_URL); for the embedded cloud: `. .local/env`.",
 )
 commands = parser.add_subparsers(dest="command", required=True)
 
@@ -41,14 +41,14 @@ replay_command = commands.add_parser(
     "Consumers do not do again what they have handled; a price list is rebuilt. What had failed is tried again, and if "
     "it fails again, it is in its failed-events queue twice. On AWS it takes up to ten minutes until a new event is in "
     "the archive. `make replay` runs this on the embedded cloud where `make up` has left a .local/env and the shell "
-    "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID, else where the shell points.",
+    "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID; otherwise where the shell points.",
 )
 replay_command.add_argument("--since", required=True, help="events from here on: 2h (ago; s, m, h, d) or ISO 8601")
 replay_command.add_argument("--until", default="", help="up to here, written alike (default: now)")
 replay_command.add_argument(
     "--rule",
     default="",
-    help="to this rule alone, by its logical id in the template or its name; the timeline's has its stack's name",
+    help="only to this rule, by its logical id in the template or its name; the timeline's has its stack's name",
 )
 replay_command.add_argument(
     "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
@@ -94,7 +94,7 @@ failed_command.add_argument("--json", action="store_true", help="for machines")
 
 redrive_command = commands.add_parser(
     "redrive",
-    help="send failed events again, to whoever failed on them",
+    help="send failed events again, to the consumer that failed on them",
     description="Send what is in the failed-events queues again, each event to the function or the state machine that "
     "failed on it and to nobody else, and remove what is then handled. It may be interrupted, run again, and run by "
     "two at once. It ends with 1 if anything is still failing, could not be sent, or could not be seen. It tells "
@@ -104,8 +104,8 @@ redrive_command.add_argument("--dry-run", action="store_true", help="only tell w
 redrive_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
 
 for command in (failed_command, redrive_command):
-    command.add_argument("--service", default="", help="of this service alone: payment, checkouts, timeline, ...")
-    command.add_argument("--order", default="", help="about this order alone, by its whole id")
+    command.add_argument("--service", default="", help="only of this service: payment, checkouts, timeline, ...")
+    command.add_argument("--order", default="", help="only about this order, by its whole id")
 
 logs_command = commands.add_parser(
     "logs",

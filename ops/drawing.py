@@ -13,7 +13,7 @@ from ops.axis import Axis
 from ops.plain import plain
 from timeline.sagas import Role, Status, Step, Timeline
 
-# Each has a sign of its own: colour alone tells too few people, and a file nobody.
+# Each has a sign of its own: many people do not see colours, and a file has none.
 LOOKS = {
     Role.STEP: ("●", "cyan"),
     Role.OUTCOME: ("◎", "green"),

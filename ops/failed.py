@@ -140,7 +140,7 @@ def _service(queue: str) -> str:
 
 
 def read(message: Message, queue: FailedQueue) -> FailedEvent:
-    """What came by whichever of three ways: Lambda's or a state machine's record of what it failed on, EventBridge's
+    """What came by any of three ways: Lambda's or a state machine's record of what it failed on, EventBridge's
     letter that it could not deliver, or a copy of what a queue's consumer was handed too often.
     """
     failed_at = datetime.fromtimestamp(int(message.get("Attributes", {}).get("SentTimestamp", "0")) / 1000, UTC)

@@ -1,10 +1,10 @@
-"""Sends failed events again to whoever failed on them, and to nobody else; what works then leaves its queue.
+"""Sends failed events again, only to the consumer that failed on them; what works then leaves its queue.
 
-An event is never published again: that would reach every rule. (What is published is that it is handled now.) The
-consumer is called synchronously, so that how it went is known. That also means no on-failure destination: what fails
-again stays as the message that it is, and is not in the queue twice. A function is called by its alias `live`,
-whichever version failed: that may be the broken one. Stopped anywhere, this loses nothing: what was handled and not yet
-removed is sent once more, and its consumer knows it. Of two people at once each takes what the other does not hold.
+An event is never published again: that would reach every rule. Only the fact that it is handled now is published. The
+consumer is called synchronously, so its result is known. Such a call has no on-failure destination: an event that fails
+again stays in its message and is not in the queue twice. A function is called by its alias `live`, not by the version
+that failed, which may be the broken one. Nothing is lost if this is stopped: what was handled and not yet removed is
+sent once more, and its consumer knows it. If two people redrive at once, each takes what the other does not hold.
 """
 
 from __future__ import annotations

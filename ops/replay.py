@@ -79,7 +79,7 @@ def start(events: EventBridgeClient, replay: Replay, target: Target, now: dateti
     events.start_replay(
         ReplayName=name,
         EventSourceArn=replay.stack.output("ArchiveArn"),
-        EventStartTime=replay.since.replace(microsecond=0),  # events bear whole seconds
+        EventStartTime=replay.since.replace(microsecond=0),  # events have whole seconds
         EventEndTime=replay.until,
         Destination=target.destination,
     )

@@ -24,7 +24,7 @@ class QuantityRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CheckoutRequest(Shipping, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whom to send it to, and what the shopper was told that it costs. Card data is not taken, nor anything else."""
+    """Whom to send it to, and what the shopper was told that it costs. Nothing else is taken, no card data either."""
 
     expected_total: MinorUnits | UnsetType = UNSET
 

@@ -32,7 +32,7 @@ class NewProductRequest(ProductRequest, frozen=True, kw_only=True):
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A product, or what is left of it: a removed one keeps its revision, so that no later event bears a lower one."""
+    """A product, or what is left of it: a removed one keeps its revision, so that no later event has a lower one."""
 
     product_id: ProductId
     name: Name

@@ -116,7 +116,7 @@ class UnknownOrder(Exception):
 def order_id_for(caller: str, key: str) -> OrderId:
     """The id of the order that this caller's Idempotency-Key stands for.
 
-    Derived, so that a repeated request meets the first one's row, with no table of keys beside it.
+    Derived, so that a repeated request meets the first one's row, with no table of keys.
     """
     return str(uuid.uuid5(_ORDER_IDS, f"{caller}\n{key}"))
 

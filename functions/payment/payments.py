@@ -68,7 +68,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     intended_at: int | None = None
     """Milliseconds since 1970; only while CHARGING, and not in what earlier releases wrote."""
     strays: tuple[str, ...] = ()
-    """Ids of payments that the gateway made when none was due, or beside `payment_id`."""
+    """Ids of payments that the gateway made when none was due, or in addition to `payment_id`."""
 
     @property
     def total(self) -> Money | None:

@@ -1,4 +1,4 @@
-"""A Docker daemon: the one at hand, or Debian's, unpacked and started for the time."""
+"""A Docker daemon: the one that runs, or Debian's, unpacked and started for the time."""
 
 import json
 import os

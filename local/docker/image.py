@@ -20,7 +20,7 @@ from local.stack import HOST
 
 HOME_MADE = f"eventflow/lambda-python:{sys.version_info.major}.{sys.version_info.minor}"
 
-RUNTIME_PACKAGES = ("awslambdaric", "boto3")  # what Lambda's runtime holds beside Python
+RUNTIME_PACKAGES = ("awslambdaric", "boto3")  # what Lambda's runtime holds besides Python
 SHELL_TOOLS = ("sh", "mv", "chmod", "cp", "rm")  # sam adds the runtime interface emulator and the layers with these
 MANYLINUX = ("libgcc_s.so.1", "libstdc++.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0")
 NOT_OF_THE_RUNTIME = {"test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "dist-packages"}

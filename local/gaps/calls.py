@@ -1,6 +1,6 @@
 """A record of every call that AWS would bill, for `make cost`: one JSON object a line, in the file $EVENTFLOW_CALLS.
 
-It is kept for as long as that file is there: whoever wants a record makes it, and takes it away again.
+It is kept for as long as that file is there: anyone who wants a record makes it, and takes it away again.
 """
 
 import json
@@ -40,7 +40,7 @@ def _wanted() -> bool:
 
 def _record(service: str, operation: str, resource: str, **more: Any) -> None:
     line = json.dumps({"service": service, "operation": operation, "resource": resource, **more})
-    # r+: whoever took the file away has seen enough
+    # r+: if the file was taken away, nobody wants more
     with _writing, suppress(FileNotFoundError), Path(os.environ.get(VARIABLE, "")).open("r+") as file:
         file.seek(0, os.SEEK_END)
         file.write(f"{line}\n")

@@ -46,7 +46,7 @@ def shop(cloud: Cloud, stack: Stack, ear: Ear) -> Shop:
 
 @pytest.fixture(scope="session")
 def timeline(shop: Shop) -> Timelines:
-    """The add-on, deployed beside the shop."""
+    """The add-on, deployed with the shop."""
     template = build(shop.cloud, TIMELINE_TEMPLATE, TIMELINE_NAME)
     deploy(shop.cloud, template, TIMELINE_NAME, attached_to(shop.stack))
     return Timelines.at(shop, TIMELINE_NAME)

@@ -1,4 +1,4 @@
-"""Game day: something breaks while orders come in. The runbook's commands mend it, and then each order has ended, once.
+"""Game day: something breaks while orders come in. The runbook's commands fix it, and then each order has ended, once.
 
 A minute of an outage is a few seconds here: longer than an event is retried, which is what matters.
 """

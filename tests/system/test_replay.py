@@ -34,7 +34,7 @@ def since():
 
 
 def replay(shop, since, *options):
-    """`python -m ops replay`, as whoever runs the shop calls it; returns the replay's name."""
+    """`python -m ops replay`, as the shop's operator calls it; returns the replay's name."""
     finished = subprocess.run(
         [sys.executable, "-m", "ops", "replay", "--since", since, "--stack-name", shop.stack.name, *options],
         cwd=ROOT,
@@ -184,7 +184,7 @@ def test_a_price_list_that_was_lost_is_rebuilt(shop, since):
     assert (answer.status, answer.body["totalPrice"]) == (201, 2100)
     assert shop.call("POST", "/orders", {"productId": retired, "quantity": 1}).status == 422
 
-    # and the replay was meant for that rule alone (the emulator replays to all)
+    # and the replay was meant only for that rule (the emulator replays to all)
     events = shop.cloud.client("events")
     (filtered,) = events.describe_replay(ReplayName=name)["Destination"]["FilterArns"]
     targets = events.list_targets_by_rule(Rule=filtered.rpartition("/")[2], EventBusName=shop.stack.event_bus)

@@ -111,14 +111,14 @@ def test_of_two_vetoes_the_first_names_the_status_and_nothing_is_kept(shop):
 
 def test_one_missing_line_reserves_none(shop):
     # given
-    plenty, scarce = shop.stocked(9), shop.stocked(1)
+    plenty, little = shop.stocked(9), shop.stocked(1)
 
     # when
-    order = shop.place_lines({plenty: 2, scarce: 2})
+    order = shop.place_lines({plenty: 2, little: 2})
 
     # then
     assert shop.until(order, "INVENTORY_FAILED")
-    assert (shop.stock_of(plenty), shop.stock_of(scarce)) == (9, 1)
+    assert (shop.stock_of(plenty), shop.stock_of(little)) == (9, 1)
 
 
 def test_an_order_cancelled_while_pending_is_never_kept(shop):

@@ -1,4 +1,4 @@
-"""A day in the shop, over HTTP alone: a shopper's, and an operator's."""
+"""A day in the shop, only over HTTP: a shopper's, and an operator's."""
 
 import uuid
 

@@ -1,6 +1,6 @@
 """`make smoke` passes on a stack that is right, leaves nothing behind but orders, and fails on stacks that are not.
 
-On a stack of its own, beside the one of the other tests: they set off its alarms, and leave failed events.
+On a stack of its own, not the one of the other tests: they set off its alarms, and leave failed events.
 """
 
 import json

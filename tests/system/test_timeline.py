@@ -1,4 +1,4 @@
-"""The timeline add-on beside the shop: what it tells of an order, to whom, and that nobody notices it."""
+"""The timeline add-on and the shop: what it tells of an order, to whom, and that nobody notices it."""
 
 import json
 import time
@@ -51,7 +51,7 @@ def test_a_confirmed_order_is_told_from_its_beginning_to_its_end(shop, timeline)
         **dict.fromkeys(CONFIRMED, "step"),
         "OrderConfirmed": "outcome",
     }
-    # the order waited for whichever of the two came last
+    # the order waited for the later of the two
     path = [event["type"] for event in told["events"] if event.get("critical")]
     assert path == ["OrderCreated", events[last["causationId"]]["type"], "OrderConfirmed"]
 
@@ -266,7 +266,7 @@ def test_of_a_saga_too_big_to_be_looked_at_every_event_is_kept_and_the_newest_ar
             alone.put_event("eventflow.orders", "OrderCreated", {"big": big, "metadata": each})
         alone.until_at_rest()
 
-        # then whoever is on call is told that it has no summary, and of which event
+        # then the person on call is told that it has no summary, and of which event
         records = alone.messages("TimelineFailedEvents")
         assert {record["responsePayload"]["errorType"] for record in records} == {"TooManyEvents"}
         # (any whose look came when the megabyte was full: the last one's did, at least)

@@ -229,7 +229,7 @@ class MemoryDynamoDB:
         return lambda row: [row[name]["S"] for name in keys]
 
     def _page(self, request: dict[str, Any], found: list[Attributes]) -> dict[str, Any]:
-        """As DynamoDB does, says that there may be more wherever it stopped because of the limit."""
+        """As DynamoDB does, says that there may be more when it stopped because of the limit."""
         order, keys = self._order(request), self._keys(request)
         if after := request.get("ExclusiveStartKey"):
             if after.keys() != set(keys):

@@ -41,7 +41,7 @@ MODULES = sorted(SOURCES.glob("*/**/*.py"))
 
 
 def imports(module: Path) -> Iterator[str]:
-    """Every module that it names, wherever in it."""
+    """Every module that it names, anywhere in it."""
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -389,7 +389,7 @@ def test_the_archive_keeps_everything_else_for_less_time_than_consumers_remember
     assert archive["SourceArn"] == attribute("EventBus")
     assert archive["RetentionDays"] == {"Ref": "ArchiveDays"}
     days = TEMPLATE["Parameters"]["ArchiveDays"]
-    assert days["MinValue"] >= 1, "0 means for ever"
+    assert days["MinValue"] >= 1, "0 means without an end"
     assert days["Default"] <= days["MaxValue"]
     assert days["MaxValue"] * 24 * 60 * 60 < REMEMBERED_SECONDS
     for source, detail_type in (("eventflow.orders", "OrderCreated"), ("fraud-detection", "FraudCheckFailed")):
@@ -434,7 +434,7 @@ def test_a_table_is_its_services_own():
 
 
 @pytest.mark.parametrize("function", [name for name in FUNCTIONS if "PRICES_TABLE" in environment(name)])
-def test_whoever_has_to_do_with_prices_has_its_own_services_list_and_only_its_consumer_writes_it(function):
+def test_a_function_that_needs_prices_has_its_own_services_list_and_only_its_consumer_writes_it(function):
     own = f"{service_of(function).capitalize()}PricesTable"
     assert environment(function)["PRICES_TABLE"] == {"Ref": own}
     (access,) = (it for it in statements(FUNCTIONS[function]) if it["Resource"] == attribute(own))
@@ -498,7 +498,7 @@ def test_the_console_is_traced_and_public_and_so_may_do_nothing_and_knows_nothin
     assert callable(console().handler)
     assert not {"Policies", "Role", "Layers"} & settings.keys()
 
-    # it is given what it reads, beside what Lambda itself gives
+    # it is given what it reads, besides what Lambda itself gives
     read = set(re.findall(r'environ(?:\["|\.get\(")(\w+)"', (CONSOLE / "serve.py").read_text()))
     by_lambda = {name for name in read if name.startswith("AWS_")}
     assert environment("ConsoleFunction").keys() == read - by_lambda

@@ -1,4 +1,4 @@
-"""What whoever is on call relies on: logs that end, alarms that name a metric there is, a dashboard that shows all."""
+"""What the person on call relies on: logs that end, alarms that name a metric there is, a dashboard that shows all."""
 
 import json
 import re
@@ -37,7 +37,7 @@ EMITTED = {
     },
     "EventFlow/Timeline": {"StuckSagas": {"Stack"}},  # put by statemachines/stuck_sagas.asl.json
 }
-"""The metrics that AWS's services emit, of those used here, with the dimensions that they bear.
+"""The metrics that AWS's services emit, of those used here, with the dimensions that they have.
 
 Lambda: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html

@@ -1185,7 +1185,7 @@ def test_it_ends_with_1_if_anything_is_left(on_aws, monkeypatch):
 
 
 class Logs:
-    """CloudWatch Logs with one function's log: pages of two, and a filter that finds a term wherever it stands."""
+    """CloudWatch Logs with one function's log: pages of two, and a filter that finds a term anywhere in a line."""
 
     class exceptions:
         class ResourceNotFoundException(Exception):

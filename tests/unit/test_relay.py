@@ -44,7 +44,7 @@ def record(**images: dict[str, Any]) -> dict[str, Any]:
     [
         pytest.param(record(NewImage=image(CREATED)), [CREATED], id="an insert"),
         pytest.param(
-            record(OldImage=image(CREATED), NewImage=image(CONFIRMED)), [CONFIRMED], id="an update that announces anew"
+            record(OldImage=image(CREATED), NewImage=image(CONFIRMED)), [CONFIRMED], id="an update that announces again"
         ),
         pytest.param(
             record(OldImage=image(None), NewImage=image(CONFIRMED)), [CONFIRMED], id="an update that announces at last"
@@ -175,7 +175,7 @@ def test_a_stream_of_many_goes_ten_at_a_time_each_in_its_own_trace(monkeypatch, 
     assert not waits
 
 
-def test_each_entry_goes_on_beneath_relays_own_segment_of_it(monkeypatch, waits):
+def test_each_entry_goes_on_under_relays_own_segment_of_it(monkeypatch, waits):
     # given
     bridge = bus(monkeypatch)
     begun, ended = [], []
@@ -183,7 +183,7 @@ def test_each_entry_goes_on_beneath_relays_own_segment_of_it(monkeypatch, waits)
     @contextmanager
     def handing_on(header, **annotations):
         begun.append((header, annotations))
-        yield f"{header};beneath={len(begun)}"
+        yield f"{header};under={len(begun)}"
         ended.append((header, len(bridge.calls)))
 
     monkeypatch.setattr(stream.telemetry, "handing_on", handing_on)
@@ -193,7 +193,7 @@ def test_each_entry_goes_on_beneath_relays_own_segment_of_it(monkeypatch, waits)
 
     # then
     assert begun == [(TRACE, {"DetailType": "A"}), (TRACE, {"DetailType": "B"})]
-    assert [item["TraceHeader"] for item in bridge.calls[0]] == [f"{TRACE};beneath=1", f"{TRACE};beneath=2"]
+    assert [item["TraceHeader"] for item in bridge.calls[0]] == [f"{TRACE};under=1", f"{TRACE};under=2"]
     assert ended == [(TRACE, 1), (TRACE, 1)], "it ends when the batch is published"
 
 

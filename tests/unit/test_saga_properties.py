@@ -1,6 +1,4 @@
-"""Whatever the order of arrival, however often delivered, wherever it crashes, whichever answer is late or lost: the
-saga comes to a right end.
-"""
+"""A saga ends right in any order of arrival, after any number of deliveries, and after any crash or lost answer."""
 
 from collections import Counter
 

@@ -234,7 +234,7 @@ def test_a_streams_rows_are_as_their_service_writes_them(sample, table):
 
 
 def test_what_one_service_is_sent_is_what_another_published():
-    """The same fact under the same eventId wherever it comes up."""
+    """The same fact under the same eventId everywhere."""
     everything = [
         *(event for name in BUS_SAMPLES + QUEUE_SAMPLES for event in events_in(name)),
         *(event for name in STREAM_SAMPLES for event in published_by(name)),
@@ -334,7 +334,7 @@ def test_the_samples_tell_the_story_of_a_shop(db, monkeypatch):
     assert not db.stored(basket.http.PRICES, "espresso").state.sold
     assert sorted(asked) == [name for name in API_SAMPLES if not name.startswith("timeline/")]
 
-    # whoever hears of an order hears of one that Ada placed
+    # a sample about an order is about one that Ada placed
     shopper = SAMPLES["orders/place-order.json"]["requestContext"]["authorizer"]["claims"]["sub"]
     ids = {order_id_for(shopper, key) for key in ("first-order", "second-order")}
     assert {it["detail"]["orderId"] for it in map(SAMPLES.get, BUS_SAMPLES) if "orderId" in it["detail"]} == ids

@@ -1,6 +1,6 @@
 """Vetoes orders of more pieces than anyone honest buys at once.
 
-It knows EventFlow by its events alone. The veto is its detail-type: orders takes any `...Failed` that bears an
+It knows only the events of EventFlow. The veto is its detail-type: orders takes any `...Failed` that has an
 orderId. Having no state it has no dual write, and may publish by itself: an event that comes again leads to the same
 veto, under the same eventId.
 """

@@ -14,7 +14,7 @@ EMail = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_leng
 
 
 class Shipping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whom to send an order to. Personal data: it travels in BasketCheckedOut alone, to orders alone."""
+    """Whom to send an order to. Personal data: only BasketCheckedOut has it, and only orders gets it."""
 
     first_name: ShortText
     last_name: ShortText
