@@ -65,7 +65,7 @@ def sam_local(unpack: bool) -> bool:
 def _docker(unpack: bool, until_the_end: ExitStack) -> Docker:
     """Raises NoDocker."""
     try:
-        return daemon.at_hand()
+        return daemon.that_runs()
     except NoDocker:
         if not unpack:
             raise

@@ -111,13 +111,13 @@ def _lines(
     request = {"startTime": int(since.timestamp() * 1000), "filterPattern": json.dumps(order)}
     whole = re.compile(rf"(?<![\w-]){re.escape(order)}(?![\w-])")
     naming = [event for event in _events(logs, group, request, wait) if whole.search(event["message"])]
-    beside: list[LogEvent] = []
+    without_order: list[LogEvent] = []
     for (stream, request_id), times in _invocations(naming).items():
         span = {"startTime": min(times) - AROUND_MS, "endTime": max(times) + AROUND_MS}
         events = _events(logs, group, {"logStreamNames": [stream], **span}, wait)
-        beside += [event for event in _of_invocation(request_id, events) if _belongs(event["message"], order)]
-    alone = [event for event in naming if event not in beside]
-    return _read([*beside, *alone], group.function)
+        without_order += [event for event in _of_invocation(request_id, events) if _belongs(event["message"], order)]
+    others = [event for event in naming if event not in without_order]
+    return _read([*without_order, *others], group.function)
 
 
 def _events(logs: Any, group: Group, request: Mapping[str, Any], wait: Callable[[], None]) -> Iterator[LogEvent]:

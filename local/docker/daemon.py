@@ -52,7 +52,7 @@ class Docker:
             raise NoDocker(f"Docker runs, but no container does: {error}") from None
 
 
-def at_hand() -> Docker:
+def that_runs() -> Docker:
     """The Docker that this machine runs. Raises NoDocker."""
     try:
         # sam knows nothing of the CLI's contexts, by which Docker Desktop and its like are found

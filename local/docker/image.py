@@ -20,7 +20,7 @@ from local.stack import HOST
 
 HOME_MADE = f"eventflow/lambda-python:{sys.version_info.major}.{sys.version_info.minor}"
 
-RUNTIME_PACKAGES = ("awslambdaric", "boto3")  # what Lambda's runtime holds besides Python
+RUNTIME_PACKAGES = ("awslambdaric", "boto3")  # what Lambda's runtime holds folders Python
 SHELL_TOOLS = ("sh", "mv", "chmod", "cp", "rm")  # sam adds the runtime interface emulator and the layers with these
 MANYLINUX = ("libgcc_s.so.1", "libstdc++.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0")
 NOT_OF_THE_RUNTIME = {"test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "dist-packages"}
@@ -136,5 +136,5 @@ def _libraries(natives: list[Path]) -> set[Path]:
     """The shared libraries that these need, and those that any wheel may count on."""
     told = subprocess.run(["ldd", *map(str, natives)], capture_output=True, text=True).stdout
     libraries = {Path(path) for path in re.findall(r"(?:=>|^)\s+(/\S+) \(0x", told, flags=re.MULTILINE)}
-    beside = next(path.parent for path in libraries if path.name == "libc.so.6")
-    return libraries | {beside / name for name in MANYLINUX if (beside / name).exists()}
+    folder = next(path.parent for path in libraries if path.name == "libc.so.6")
+    return libraries | {folder / name for name in MANYLINUX if (folder / name).exists()}

@@ -40,7 +40,7 @@ def function_arn(shop, function):
     return configuration["FunctionArn"]
 
 
-def test_an_event_stays_until_its_consumer_is_mended_and_then_goes_to_that_one_alone(shop):
+def test_an_event_stays_until_its_consumer_is_fixed_and_then_goes_only_to_that_one(shop):
     # given a payment service that may not write
     def refuse(operation, body, call):
         return REFUSED if operation == "PutItem" and shop.resources["PaymentsTable"] in body else call()

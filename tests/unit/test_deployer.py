@@ -1,4 +1,4 @@
-"""The rights of whoever deploys, and the workflows of GitHub that use them.
+"""The rights that a deployment needs, and the workflows of GitHub that use them.
 
 What a resource type needs is what CloudFormation's registry says of its handlers; cfn-lint carries the registry.
 """

@@ -373,7 +373,7 @@ def test_every_rule_is_on_the_bus():
     assert len(every_rule()) == len(rules) + len(RULES) + 1
 
 
-def test_whom_an_order_goes_to_is_told_to_the_checkouts_queue_alone():
+def test_only_the_checkouts_queue_is_told_whom_an_order_goes_to():
     checked_out = {
         "source": "eventflow.basket",
         "detail-type": "BasketCheckedOut",

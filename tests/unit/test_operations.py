@@ -202,7 +202,7 @@ def test_prod_keeps_its_tables_and_users(name):
     assert protection["Fn::If"][1] in (True, "ACTIVE")
 
 
-def test_prod_alone_shifts_traffic_gradually():
+def test_only_prod_shifts_traffic_gradually():
     preference = TEMPLATE["Globals"]["Function"]["DeploymentPreference"]
     assert preference["Type"].startswith("Canary")
     stages = TEMPLATE["Parameters"]["Stage"]["AllowedValues"]

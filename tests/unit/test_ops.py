@@ -355,7 +355,7 @@ def test_one_that_does_not_end_well_is_an_error_with_the_reason(events, end):
         followed(events)
 
 
-def test_whoever_stops_waiting_is_told_how_to_cancel_it(events):
+def test_a_person_who_stops_waiting_is_told_how_to_cancel_it(events):
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
@@ -461,7 +461,7 @@ def test_where_the_embedded_cloud_does_not_answer_it_is_not_asked_twice(no_cloud
         (EndpointConnectionError(endpoint_url="https://x"), True, "Could not connect to .* the right AWS account?"),
     ],
 )
-def test_whoever_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, credentials, told):
+def test_a_person_who_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, credentials, told):
     monkeypatch.setattr(boto3.Session, "get_credentials", lambda _: object() if credentials else None)
     assert re.match(told.replace("?", r"\?"), command_line._told(error))
 

@@ -67,7 +67,7 @@ def test_events_are_published_in_the_order_of_their_writes():
     assert list(announced([first, then])) == [CREATED, CONFIRMED]
 
 
-def test_an_entry_bears_its_own_time_and_trace():
+def test_an_entry_has_its_own_time_and_trace():
     bare = {
         "EventBusName": "bus",
         "Source": "eventflow.orders",

@@ -20,7 +20,7 @@ INVOCATION = f"Root={OTHER_ROOT};Parent=aaaaaaaaaaaaaaaa;Sampled=1"
 OF_AN_ORDER = f"Root={ROOT};Parent=53995c3f42cd8ad8;Sampled=1"
 
 
-def test_what_is_logged_bears_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
+def test_what_is_logged_has_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
     log = io.StringIO()
     monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
 
@@ -127,7 +127,7 @@ def sent(monkeypatch):
     global_sdk_config.set_sdk_enabled(False)
 
 
-def test_what_is_handed_on_goes_on_beneath_a_segment_of_the_service_in_its_own_trace(sent):
+def test_what_is_handed_on_continues_under_a_segment_of_the_service_in_its_own_trace(sent):
     with telemetry.handing_on(OF_AN_ORDER, DetailType="OrderCreated") as header:
         assert sent == []
 
