@@ -1,6 +1,6 @@
 """The emulator's own entry point: ministack, of the one version known here, with its gaps closed.
 
-Runs in .venvs/emulator, which stands for Lambda's runtime and holds nothing of the project's dependencies.
+Runs in .venvs/emulator, which represents Lambda's runtime and has none of the project's dependencies.
 """
 
 import sys

@@ -12,7 +12,7 @@ from payment.gateway import declines
 
 @dataclass(frozen=True)
 class Product:
-    """What the catalog is told of a product, and how many pieces are in stock."""
+    """A product as the catalog gets it, and how many pieces are in stock."""
 
     product_id: str
     name: str
@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass
 class Order:
-    """An order of the demo, and what is known of it by now. Times are in seconds of the monotonic clock."""
+    """An order of the demo, as far as it is known. Times are in seconds of the monotonic clock."""
 
     number: int
     plan: Plan

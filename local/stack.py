@@ -107,7 +107,7 @@ def deploy(
 
 
 def deployed(cloud: Cloud, stack_name: str = STACK_NAME) -> Stack:
-    """The stack as it stands."""
+    """The stack as it is now."""
     description = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
     outputs = {
         each["OutputKey"]: reachable(each["OutputValue"], cloud.endpoint) for each in description.get("Outputs", [])
@@ -165,7 +165,7 @@ def _path() -> dict[str, str]:
 
 
 def _reason(output: str) -> str:
-    """What sam said at its end, as one line, without its traceback."""
+    """The last error of sam, as one line, without its traceback."""
     last_error = re.split(r"^Error: ", output, flags=re.MULTILINE)[-1]
     return " ".join(last_error.partition("\nTraceback")[0].split())[:400] or "it wrote nothing"
 

@@ -78,7 +78,7 @@ def token() -> None:
 
 
 def down() -> None:
-    """Stop EventFlow and leave nothing of it behind. Raises CloudError."""
+    """Stop EventFlow and remove all that it wrote. Raises CloudError."""
     with _nobody_else_at_work():
         running = Cloud.found(STATE)
         (running or Cloud(STATE, DEFAULT_PORT)).stop()  # X-Ray may have outlived the emulator

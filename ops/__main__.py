@@ -232,7 +232,7 @@ def _redrive(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False)
     stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
     names = failed.names_of(stacks)
-    # once: what is sent again by a client that lost patience would be sent twice at once
+    # one attempt: a client that times out and repeats would send an event twice at once
     config = Config(read_timeout=redrive.LONGEST_CALL_SECONDS, retries={"total_max_attempts": 1})
     if runs_here(sqs):
         config = config.merge(Config(inject_host_prefix=False))  # there is no sync-127.0.0.1
@@ -278,7 +278,7 @@ def _logs(arguments: argparse.Namespace) -> None:
 def _timeline(arguments: argparse.Namespace) -> None:
     if arguments.width is not None and arguments.width < 60:
         raise OpsError(f"--width is 60 at least, not {arguments.width}")
-    # not above: a replay needs nothing of functions/
+    # not above: a replay does not need functions/
     from ops.drawing import draw
     from ops.timeline import timeline_of
 

@@ -1,4 +1,4 @@
-"""Draws a timeline in the terminal, as the console's page does: its fate, a lane per source, its events in order."""
+"""Draws a timeline in the terminal, as the console does: its end, a lane per source, its events in order."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ POLL_SECONDS = 2.0
 
 CALLS_PER_SECOND = 3.0
 """Of FilterLogEvents, while following. AWS allows 5 a second per account and region in most regions (CloudWatch Logs
-quotas), and that cannot be raised. What is left is for others."""
+quotas), and that cannot be raised. The rest is for others."""
 
 CALLS_AT_ONCE = 5
-"""In one look at all logs, which is soon over. What is refused meanwhile is tried again."""
+"""In one look at all logs, which is short. Refused calls are repeated."""
 
 LATE = timedelta(minutes=2)
 """By how much CloudWatch may be late with a line."""
@@ -104,8 +104,8 @@ def lines_about(order: str, groups: Iterable[Group], logs: Any, since: datetime)
 def _lines(
     order: str, group: Group, logs: Any, since: datetime, wait: Callable[[], None] = lambda: None
 ) -> Iterator[Line]:
-    """What names the order; and what else its invocations wrote, which is how Python tells of an exception, and Lambda
-    of a timeout: without naming anything. `wait` comes before each call.
+    """Lines that name the order, and the other lines of the same invocations: Python's of an exception and Lambda's of
+    a timeout name nothing. `wait` is called before each call.
     """
     # a term, in quotes, finds lines that are no JSON too, and is what the emulator understands
     request = {"startTime": int(since.timestamp() * 1000), "filterPattern": json.dumps(order)}

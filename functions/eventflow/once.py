@@ -1,7 +1,7 @@
 """Writes that are made once for a client's Idempotency-Key.
 
 The key is a row of its own, in the table of Powertools' records, and kept as long as they are. It is written in the
-transaction that does what is asked, under the condition that it is not there. (POST /orders needs none: an order's id
+transaction that fulfils the request, under the condition that it is not there. (POST /orders needs none: an order's id
 is derived from its key, and its row stays.)
 """
 

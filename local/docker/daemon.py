@@ -28,7 +28,7 @@ RUN = [Path("/run") / name for name in ("docker/plugins", "docker", "containerd/
 
 
 class NoDocker(CloudError):
-    """There is no Docker to be had here, and why."""
+    """There is no Docker here, and why."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _daemon(folder: Path, interface: str) -> Iterator[dict[str, str]]:
         "DOCKER_HOST": f"unix://{folder}/docker.sock",
         "DOCKER_CONFIG": str(folder / "config"),
     }
-    # Without rules of its own in the host's firewall: its containers reach the host and nothing beyond.
+    # It adds no rules to the host's firewall: its containers reach only the host.
     command = ["dockerd", "--host", environment["DOCKER_HOST"], "--pidfile", str(folder / "pid")]
     command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
     command += ["--bridge", interface, "--iptables=false", "--ip-forward=false", "--ip-masq=false"]

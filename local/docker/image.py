@@ -1,4 +1,4 @@
-"""The image that functions run in: AWS's own where it is to be had, else one that is made of this machine's Python."""
+"""The image that functions run in: AWS's own if it can be pulled, otherwise one made of this machine's Python."""
 
 import importlib
 import re

@@ -58,7 +58,7 @@ class Result:
 
 @dataclass
 class Report:
-    """`advise` says what to look at next after an exception other than Wrong."""
+    """`advise` says what to look at next after an exception that is not Wrong."""
 
     console: Console
     advise: Callable[[Exception], str]
