@@ -4,7 +4,7 @@ ifeq ($(OS),Windows_NT)
 $(error EventFlow's make needs Linux or macOS: on Windows, use WSL 2 or the dev container (README, "Where it runs"))
 endif
 
-# Variables for the command line only: what the shell happens to export as PORT is not meant for us.
+# Variables for the command line only: a PORT that the shell exports is for other programs.
 PORT     =
 TIMELINE = on
 FUNCTION = PaymentFunction
@@ -43,7 +43,7 @@ DEPLOYER  = $(wildcard .github/deployer.yaml)
 THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then . .local/env; fi;
 OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 
-# `sam` and `aws` start twice as fast where Python may keep what it has compiled, which some containers forbid it.
+# `sam` and `aws` start twice as fast if Python may keep compiled code, which some containers forbid.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -165,11 +165,11 @@ scale: .venvs/dev/ready ## Count which limit is met first | Writes the tables of
 clean: down ## Remove all that make made, virtual environments too
 	@rm -rf .venvs .aws-sam .simulation .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-# Both at once: to install is mostly to wait.
+# Both at once: installing is mostly waiting.
 venvs:
 	@$(MAKE) --no-print-directory --jobs 2 $(VENVS)
 
-# One virtual environment for the developer's tools; one that stands for Lambda's own runtime, under the emulator.
+# One virtual environment for the developer's tools; one, for the emulator, that represents Lambda's own runtime.
 .venvs/dev/ready: requirements-dev.txt layer/requirements.txt $(UV)
 .venvs/emulator/ready: local/requirements.txt $(UV)
 $(VENVS):
@@ -186,7 +186,7 @@ $(UV): requirements-dev.txt .venvs/python
 	@.venvs/uv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' $<)"
 	@touch $@
 
-# Which Python that was: another PYTHON= makes both again, none keeps it.
+# Remembers the Python: another PYTHON= makes both again, no PYTHON= keeps them.
 .venvs/python: remember-python
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
 	  { echo "error: \`$(PYTHON)\` is no Python 3.11, 3.12 or 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }

@@ -1,6 +1,6 @@
 """One embedded cloud and one deployed stack for all system tests (two where two processors run them).
 
-Each test has orders and products of its own.
+Each test has its own orders and products.
 """
 
 import socket

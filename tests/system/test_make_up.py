@@ -90,7 +90,7 @@ make() { case "$1" in test | lint) echo "make $1 is what runs this" ;; *) comman
 
 
 def answers(template: str, stack_name: str) -> str:
-    """To `sam deploy --guided`: a stack name of its own, and else what it proposes."""
+    """To `sam deploy --guided`: another stack name, otherwise what it proposes."""
     parameters = re.findall(r"^    Type: (?:String|Number|CommaDelimitedList)$", (ROOT / template).read_text(), re.M)
     region, roles_and_rollback, where_to_save = [""], ["", ""], ["", "", ""]
     confirmation = ["n"]
@@ -139,7 +139,7 @@ def test_make_up_leaves_what_a_shell_needs(running):
 
 
 def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
-    # given it is on: its console answers, and it tells of the demo's orders, here and over HTTP
+    # given it is on: its console answers, and it shows the demo's orders, here and over HTTP
     newest = '"$TIMELINE_API_URL/timelines?limit=1" -H "Authorization: $OPERATOR_TOKEN"'
     there = run(running, f'. .local/env && curl -sf "$CONSOLE_URL" && curl -sf {newest}')
     assert there.returncode == 0, there.stderr
@@ -152,7 +152,7 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     # when
     off = run(running, "make up TIMELINE=off")
 
-    # then it is no more, for a shell that knew it neither
+    # then it is gone, also for a shell that knew it
     assert off.returncode == 0, off.stderr
     assert "Take the timeline away" in off.stdout
     gone = run(

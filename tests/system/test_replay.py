@@ -23,7 +23,7 @@ HANDLED_BY = CONSUMERS | {
     "microservice_x_test_event": ("IntakeFunction",),
     "PartnerOrderReceived": (),
 }
-"""Who hears what of the archive, by the rules of the template."""
+"""Which consumer gets which archived event, by the rules of the template."""
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def check_out(shop, product, shipping):
 
 
 def shipping():
-    """Someone's, whom nobody else in the logs is called."""
+    """A name that nobody else in the logs has."""
     mark = uuid.uuid4().hex
     return {
         "firstName": f"Zoe{mark}",
@@ -95,7 +95,7 @@ def heard(shop):
 
 
 def until_handled(shop, events, times):
-    """Until each of the events was handed so often to everyone who hears it. Logs are written when that has ended."""
+    """Wait until each event was delivered this often to each of its consumers. Logs are written when that has ended."""
     wanted = {function: [] for functions in HANDLED_BY.values() for function in functions}
     for event in events:
         for function in HANDLED_BY[event["detail-type"]]:

@@ -122,14 +122,14 @@ def test_one_missing_line_reserves_none(shop):
 
 
 def test_an_order_cancelled_while_pending_is_never_kept(shop):
-    # given an order that no service hears of
+    # given an order that no service receives
     product = shop.stocked(5)
     with not_listening(shop, "PaymentFunction"), not_listening(shop, "InventorySagaFunction"):
         order = shop.place(product, 2)
         (created,) = shop.until_heard(order, "OrderCreated")
         assert shop.status(order) == "PENDING"
 
-    # when it is cancelled, and then heard of: the undo comes before the do
+    # when it is cancelled, and then received: the undo comes before the do
     assert shop.cancel(order).body["status"] == "CANCELLED"
     for table in ("PaymentsTable", "ReservationsTable"):
         eventually(lambda table=table: shop.row(table, order), lambda row: row and row["status"]["S"] == "CANCELLED")

@@ -56,7 +56,7 @@ class MemoryDynamoDB:
         self.meanwhile: list[Callable[[], object]] = []
         """What others do between a read and the write that follows it; each once."""
         self.broken: Callable[[str, str], bool] = lambda operation, key: False
-        """Which requests it refuses for a reason of its own."""
+        """Which requests it refuses for its own reasons."""
         self.most_at_once = 1_000_000
         """Items that an answer holds, whatever the Limit: DynamoDB ends a page at 1 MB."""
         self.asked: list[str] = []

@@ -1,4 +1,4 @@
-"""What no reviewer should have to look for: who may import whom, and what each part of the template must have."""
+"""House rules that no reviewer should have to check: imports, and what each part of the template must have."""
 
 import ast
 import importlib
@@ -195,7 +195,7 @@ def test_a_function_is_given_the_environment_that_it_reads_and_nothing_else(func
 
 @pytest.mark.parametrize("function", CONSUMERS)
 def test_what_a_consumer_cannot_handle_ends_in_its_services_queue_which_raises_an_alarm(function):
-    # both layers of failure, in delivery and in execution, lead to one queue
+    # both layers of failure, in delivery and in execution, end in one queue
     on_failure = FUNCTIONS[function]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
     dead_letters = [rule["DeadLetterConfig"] for rule in triggers(function, "EventBridgeRule").values()]
     queue = f"{service_of(function).capitalize()}FailedEvents"
@@ -572,7 +572,7 @@ def test_a_stuck_saga_raises_an_alarm_on_the_very_metric_that_the_watch_puts():
 
     assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == ("Maximum", 60, 1)
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
-    # a watch that is silent is no good sign either
+    # a watch that is silent is a bad sign too
     assert alarm["TreatMissingData"] == "missing"
     assert alarm["AlarmActions"] == alarm["InsufficientDataActions"] == IF_THERE_IS_A_TOPIC
     assert STATE_MACHINES["Watch"]["Events"]["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"

@@ -422,7 +422,7 @@ def test_two_currencies_are_no_order(shop):
     assert (answer.status, answer.body["title"], shop.told) == (422, "Mixed currencies", [])
 
 
-# Whom it goes to
+# Where it is sent
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ Step Functions: https://docs.aws.amazon.com/step-functions/latest/dg/procedure-c
 
 @pytest.mark.parametrize("function", ALL_FUNCTIONS)
 def test_a_function_has_a_log_group_of_its_own_which_ends(function):
-    # of its own, for `sam logs` would show one that several share as often as it has functions
+    # its own, because `sam logs` would show a shared one once per function
     (log,) = re.findall(r"^(\w+)Log$", ALL_FUNCTIONS[function]["LoggingConfig"]["LogGroup"]["Ref"])
     assert f"{log}Function" == function
     assert LOGS[f"{log}Log"]["RetentionInDays"] == {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "LogDays"]}

@@ -552,7 +552,7 @@ def event(event_id: str, after: int, source: str, detail_type: str, cause: str |
 
 
 def drawn(*events: Event, saga_id: str = "o-1", width: int = 80, terminal: bool = False, **summary: object) -> str:
-    """What is written of a saga that is done, unless `summary` says otherwise, sixteen minutes after its start."""
+    """How a finished saga is drawn, sixteen minutes after its start, unless `summary` says otherwise."""
     first, last = events[0].occurred_at, events[-1].occurred_at
     whole = {"status": Status.DONE, "outcome": "OrderCancelled", "ended_at": last, "events": len(events)}
     times = {"listing": "x", "started_at": first, "last_at": last, "last_type": events[-1].type}

@@ -1,4 +1,4 @@
-"""The simulated provider: its answer is the order's, not chance's, and under one key it has one answer, for good."""
+"""The simulated provider: its answer depends on the order, not on chance, and a key keeps its answer."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""A payment from event to table, with a provider that is slow, out of reach, or asked about a charge days later."""
+"""A payment from event to table, with a provider that is slow, unreachable, or asked about a charge days later."""
 
 import itertools
 import json
@@ -210,7 +210,7 @@ def test_its_timeline_is_done_only_when_the_money_is_back(provider, db):
     assert [status_after(*so_far, *db.told[:told]) for told in (1, 2)] == ["open", "done"]
 
 
-# The gateway is out of reach, and the events are redriven
+# The gateway cannot be reached, and the events are redriven
 
 
 @pytest.mark.parametrize("redriven", [*BOTH_WAYS, (CREATED,), (CANCELLED,)])

@@ -1,4 +1,4 @@
-"""What runs only on some systems stands in the rooms that declare it, and refuses elsewhere in one line.
+"""Code that needs a system is in the folders that declare it, and elsewhere refuses in one line.
 
 Linux and macOS run everything else. On Windows people use WSL 2 or the dev container; `python -m ops` needs neither.
 """
@@ -21,10 +21,10 @@ from local.docker.daemon import NoDocker
 from .sam_template import ROOT
 
 UNIX = ("local/", "tests/", "benchmarks/")
-"""Rooms of code that Linux and macOS run, and Windows does not."""
+"""Folders of code that Linux and macOS run, and Windows does not."""
 
 LINUX = ("local/docker/", "local/invoke.py", "tests/unit/test_sam_local.py", "tests/unit/test_portability.py")
-"""Rooms of code that only Linux runs. Each refuses elsewhere: see below."""
+"""Code that only Linux runs. Each refuses elsewhere: see below."""
 
 UNIX_MODULES = {"crypt", "fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 UNIX_NAMES = {
@@ -96,7 +96,7 @@ def test_functions_and_commands_for_operators_use_nothing_that_windows_lacks():
     assert {use for use in USES if not use[0].startswith(UNIX)} == set()
 
 
-def test_what_only_linux_has_is_used_in_the_rooms_that_refuse_elsewhere():
+def test_what_only_linux_has_is_used_in_the_folders_that_refuse_elsewhere():
     assert {use for use in USES if use[1] == "linux" and not use[0].startswith(LINUX)} == set()
 
 

@@ -1,4 +1,4 @@
-"""Failed events: what each kind of message says, whom it is for, and what becomes of it when it is sent again."""
+"""Failed events: what each kind of message says, who its consumer is, and what happens when it is sent again."""
 
 import contextlib
 import heapq
@@ -209,7 +209,7 @@ def test_a_consumer_is_called_what_its_template_calls_it(arn, name):
 
 
 class Queues:
-    """SQS. `held` are hidden; a queue hands out no more at once than it feels like."""
+    """SQS. `held` are hidden; a queue hands out as many at once as it likes."""
 
     def __init__(self, **messages):
         self.messages = {URL + name.replace("_", "-"): list(each) for name, each in messages.items()}

@@ -117,7 +117,7 @@ PUT_EVENTS = stream.events.meta.service_model.operation_model("PutEvents").input
 
 
 class EventBridge:
-    """Takes what AWS's own model of the call allows; refuses entries by detail-type, so many times."""
+    """Takes what AWS's own model of the call allows; refuses entries by detail-type, a number of times."""
 
     def __init__(self, refusals: dict[str, int] | None = None) -> None:
         self.refusals = refusals or {}

@@ -68,7 +68,7 @@ def test_every_function_declares_what_it_is_given_since_sam_passes_on_nothing_el
     # when
     declaring = sam._template(cloud)
 
-    # then it is the built template with that added, and stands where relative paths lead to the code
+    # then it is the built template with that added, and is where relative paths reach the code
     assert declaring.parent == build_dir(cloud)
     template = yaml_parse(declaring.read_text())
     variables = template["Globals"]["Function"]["Environment"]["Variables"]

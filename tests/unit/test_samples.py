@@ -136,7 +136,7 @@ def test_every_sample_is_of_a_way_in(sample):
 
 
 def facts_read_by(function: str) -> list[type[Fact]]:
-    """What stands in the `@subscriber(...)`, `@projection(...)` or `@queue_subscriber(...)` of its handler."""
+    """The arguments of the `@subscriber(...)`, `@projection(...)` or `@queue_subscriber(...)` of its handler."""
     module = importlib.import_module(FUNCTIONS[function]["Handler"].rpartition(".")[0])
     (decorator,) = (
         decorator
@@ -278,7 +278,7 @@ def test_the_samples_tell_the_story_of_a_shop(db, monkeypatch):
     (level, same_level) = tell("inventory/adjust-stock.json", "inventory/read-stock.json")
     assert level == same_level
 
-    # the price lists hear of it; that matcha is sold they have heard before
+    # the price lists get it; they know already that matcha is sold
     db.sells("matcha", 2450)
     for prices in (basket.http.PRICES, orders.http.PRICES):
         monkeypatch.setattr(price_list, "PRICES", prices)

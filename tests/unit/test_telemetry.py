@@ -1,4 +1,4 @@
-"""What an invocation leaves behind: its own log lines, metrics and trace, and nothing of the last one's."""
+"""What an invocation writes: its own log lines, metrics and trace, and nothing from the invocation before."""
 
 import io
 import json
@@ -112,7 +112,7 @@ def test_a_trace_holds_no_answers(monkeypatch):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """What is sent to X-Ray by a function that is traced."""
+    """What a traced function sends to X-Ray."""
     documents = []
     monkeypatch.setenv("_X_AMZN_TRACE_ID", INVOCATION)
     monkeypatch.setattr(telemetry.tracer, "disabled", False)
