@@ -149,6 +149,13 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     assert drawn.stdout.startswith(f"{order_id}\n")
     assert "OrderCreated" in drawn.stdout
 
+    # and where it is, and how to sign in there, can be asked for again
+    asked = run(running, "make console", seconds=60)
+    known = env_of(running)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.startswith(f"{known['CONSOLE_URL']}\n")
+    assert f"sign in as {known['OPERATOR_EMAIL']}, password {known['OPERATOR_PASSWORD']}" in asked.stdout
+
     # when
     off = run(running, "make up TIMELINE=off")
 
@@ -161,6 +168,8 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     assert gone.stdout == "at <>\n"
     (error,) = errors(run(running, f"make timeline ORDER={order_id}"))
     assert error.startswith("error: there is no stack eventflow-timeline")
+    (error,) = errors(run(running, "make console"))
+    assert error == "error: no timeline listens to the bus of eventflow: make up"
 
 
 def env_of(clone: Path) -> dict[str, str]:
