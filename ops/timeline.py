@@ -31,5 +31,7 @@ def timeline_of(saga_id: str, stack: Stack, dynamodb: DynamoDBClient) -> Timelin
             f"{stack.name} has no timeline of {saga_id!r}: is that an order's whole id? One of this moment appears "
             f"within seconds, one from before the timeline was there by: make replay SINCE=7d RULE={stack.name}"
         )
-    vocabulary = Vocabulary.of(stack.parameters["Outcomes"], stack.parameters["Compensations"])
+    vocabulary = Vocabulary.of(
+        stack.parameters["GoodOutcomes"], stack.parameters["BadOutcomes"], stack.parameters["Compensations"]
+    )
     return sagas.told(saga, vocabulary, clock.now(), int(stack.parameters["StuckAfterSeconds"]) * 1000)

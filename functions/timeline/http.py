@@ -101,7 +101,9 @@ def newest_first() -> Response[str]:
     items: list[sagas.Listed] = []
     read, more, last = 0, True, ""
     looked_into = 0
-    for summary in newest(_partitions(caller, wanted.is_open), between, after.listing if after else None):
+    sifts = found or wanted != Wanted(status=wanted.status)
+    at_once = AT_ONCE if sifts else limit + 1
+    for summary in newest(_partitions(caller, wanted.is_open), between, after.listing if after else None, at_once):
         if len(items) == limit or read == MOST_READ or looked_into == MOST_FOUND:
             break
         read, last = read + 1, summary.listing
@@ -153,28 +155,28 @@ def _partitions(caller: Caller, is_open: bool | None) -> list[tuple[str, str]]:
 
 
 def newest(
-    partitions: Sequence[tuple[str, str]], between: tuple[str, str], after: str | None = None
+    partitions: Sequence[tuple[str, str]], between: tuple[str, str], after: str | None = None, at_once: int = AT_ONCE
 ) -> Iterator[Summary]:
     """Summaries of sagas that began in [from, to) of listings, newest first; `after` is the last one of the page before.
 
-    They are read as they are asked for. One that changes its partition meanwhile may be missed: the next look has it.
+    They are read as they are asked for, `at_once` by a call. One that changes its partition meanwhile may be missed: the next look has it.
     """
     seen: set[str] = set()
-    keys = merge(*(_keys(it, between, after) for it in partitions), key=lambda it: it.listing, reverse=True)
-    while some := [key for key in islice(keys, AT_ONCE) if key.saga_id not in seen]:
+    keys = merge(*(_keys(it, between, after, at_once) for it in partitions), key=lambda it: it.listing, reverse=True)
+    while some := [key for key in islice(keys, at_once) if key.saga_id not in seen]:
         seen |= {key.saga_id for key in some}
         there = SUMMARIES.read_many(key.saga_id for key in some)
         yield from (there[key.saga_id] for key in some if key.saga_id in there)
 
 
-def _keys(partition: tuple[str, str], between: tuple[str, str], after: str | None) -> Iterator[Key]:
+def _keys(partition: tuple[str, str], between: tuple[str, str], after: str | None, at_once: int) -> Iterator[Key]:
     """Of one partition of an index, newest first. (DynamoDB's BETWEEN includes its end, and no listing is that.)"""
     index = "byUser" if partition[0] == "userId" else "byBucket"
     more = True
     while more:
         some, more = KEYS.page(
             index,
-            AT_ONCE,
+            at_once,
             partition=partition,
             between=("listing", *between),
             after=_key(after) if after else None,
