@@ -101,8 +101,9 @@ def newest_first() -> Response[str]:
     items: list[sagas.Listed] = []
     read, more, last = 0, True, ""
     looked_into = 0
-    sifts = found or wanted != Wanted(status=wanted.status)
-    at_once = AT_ONCE if sifts else limit + 1
+    # an index of all sagas has those that are open apart
+    takes_all = not found and wanted == (Wanted(status=wanted.status) if caller.operator else Wanted())
+    at_once = limit + 1 if takes_all else AT_ONCE
     for summary in newest(_partitions(caller, wanted.is_open), between, after.listing if after else None, at_once):
         if len(items) == limit or read == MOST_READ or looked_into == MOST_FOUND:
             break
