@@ -18,10 +18,14 @@ from typing import Any
 import msgspec
 
 from eventflow import clock
-from timeline.sagas import Ending, PathStep, Role, SagaId
+from timeline import sagas
+from timeline.sagas import Awaited, Ending, PathStep, Role, SagaId, Summary, Vocabulary
 
 RARE_PER_CENT = 1
 """A path that fewer sagas than this take is rare."""
+
+MOST_STEPS = 24
+"""Of a saga's path; what comes after is not counted (the state machine's "Has it ended?")."""
 
 MOST_VARIANTS = 50
 MOST_UNUSUAL = 50
@@ -62,7 +66,22 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds since 1970."""
     duration_ms: int
     """To its end, or to now."""
-    last_type: str
+    is_whole: bool = True
+    """Whether its path is all of it."""
+
+    @classmethod
+    def of(cls, summary: Summary, vocabulary: Vocabulary, now: int, stuck_after: int) -> Case:
+        """`now` and `stuck_after` in milliseconds."""
+        path = sagas.path_of(summary, vocabulary)
+        return cls(
+            id=summary.id,
+            path=path,
+            ending=summary.stands(now, stuck_after),
+            started_at=summary.started_at,
+            duration_ms=summary.duration(now),
+            last_type=summary.last_type,
+            is_whole=len(path) < MOST_STEPS,
+        )
 
     @property
     def ended(self) -> bool:
@@ -348,7 +367,7 @@ class _Tally:
             nodes = [(step.lane, step.type) for step in path]
             self.by_shape[shape_of(path)].append(case)
             self.nodes.update(set(nodes))
-            if nodes and not case.ended and nodes[-1][1] == case.last_type:
+            if nodes and not case.ended and case.is_whole:
                 self.stops[nodes[-1]] += 1
             own = set()
             for step, node in zip(path, nodes, strict=True):
@@ -588,14 +607,6 @@ def _is_slower(one: int, other: int) -> bool:
 # What is usual, for the page of one saga
 
 
-class Next(Told, frozen=True, kw_only=True):
-    """What usually comes next, and how long after what leads to it."""
-
-    lane: str
-    type: str
-    usual_ms: int
-
-
 class Usual(msgspec.Struct, frozen=True):
     """Of the sagas that ended."""
 
@@ -608,7 +619,7 @@ class Usual(msgspec.Struct, frozen=True):
         """In milliseconds, if it is known."""
         return self.gaps.get(((cause.lane, cause.type), (step.lane, step.type)))
 
-    def waits_for(self, path: Sequence[PathStep]) -> list[Next]:
+    def waits_for(self, path: Sequence[PathStep]) -> list[Awaited]:
         """What at least half of the sagas that came this far had next, and this one has not.
 
         Came this far: they had all events of the path. Next: all that led to it is in the path.
@@ -635,7 +646,7 @@ class Usual(msgspec.Struct, frozen=True):
         for node, count in followed.items():
             gaps = [self.gaps[cause, node] for cause in after[node] if (cause, node) in self.gaps]
             if 2 * count >= alike and gaps:
-                found.append(Next(lane=node[0], type=node[1], usual_ms=min(gaps)))
+                found.append(Awaited(lane=node[0], type=node[1], usual_ms=min(gaps)))
         return sorted(found, key=lambda it: (it.usual_ms, it.lane, it.type))
 
 

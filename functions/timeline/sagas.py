@@ -77,23 +77,6 @@ class Role(StrEnum):
     """A consumer gave up on an event. It is no step, and moves no end."""
 
 
-class Ending(StrEnum):
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CALLED_OFF = "calledOff"
-    OPEN = "open"
-    STUCK = "stuck"
-
-
-class PathStep(msgspec.Struct, frozen=True):
-    """One of a saga's first events."""
-
-    lane: str
-    type: str
-    offset_ms: int
-    causes: tuple[int, ...] = ()
-
-
 class Vocabulary(msgspec.Struct, frozen=True):
     """Which detail-types mean what: the stack's parameters GoodOutcomes, BadOutcomes and Compensations."""
 
