@@ -66,6 +66,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds since 1970."""
     duration_ms: int
     """To its end, or to now."""
+    last_type: str
     is_whole: bool = True
     """Whether its path is all of it."""
 
