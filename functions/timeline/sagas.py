@@ -348,22 +348,22 @@ class Link(msgspec.Struct, frozen=True):
 def causes(links: Sequence[Link], vocabulary: Vocabulary) -> tuple[list[tuple[int, ...]], bool]:
     """What led to each of these steps, which are in order, by their places; and whether that is inferred altogether.
 
-    An event names one cause. A good outcome follows, besides the one it names, every step before it that led to nothing
-    and is neither a failure nor a compensation nor an outcome: a confirmation waits for the payment and for the
-    reservation, and names the later. Where no event names any, each follows the one before it.
+    An event names one cause. A good outcome follows, besides the one it names, every step before it that had led to
+    nothing yet (no failure, compensation or outcome): a confirmation waits for the payment and for the reservation, and
+    names the later. Where no event names any, each follows the one before it.
     """
     if not any(link.is_named for link in links):
         return [(place - 1,) if place else () for place in range(len(links))], len(links) > 1
-    led = {link.cause for link in links}
     found: list[tuple[int, ...]] = []
     waiting: list[int] = []
     for place, link in enumerate(links):
-        named = () if link.cause is None or link.cause == place else (link.cause,)
-        if link.type in vocabulary.good and named:
-            named = tuple(sorted({*named, *waiting}))
-        if place not in led and vocabulary.role(link.type) is Role.STEP:
+        led = set() if link.cause is None or link.cause == place else {link.cause}
+        if led and link.type in vocabulary.good:
+            led |= set(waiting)
+        waiting = [it for it in waiting if it not in led]
+        if vocabulary.role(link.type) is Role.STEP:
             waiting.append(place)
-        found.append(named)
+        found.append(tuple(sorted(led)))
     return found, False
 
 
