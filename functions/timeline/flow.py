@@ -212,6 +212,7 @@ class Window(Told, frozen=True, kw_only=True):
     unusual: Sequence[Unusual]
     """The newest."""
     oldest_open: Sequence[OpenCase]
+    """Of all that are open in the window, those that were not read too."""
 
 
 class VariantChange(Told, frozen=True, kw_only=True):
@@ -257,6 +258,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     cases: Sequence[Case]
+    oldest_open: Sequence[Case] = ()
+    """Those of the window that are open for longest, which may be older than what was read."""
     since: int | None = None
     until: int | None = None
     more: bool = False
@@ -442,12 +445,16 @@ def _window(tally: _Tally, role: Callable[[str], Role]) -> Window:
         variants=variants[:MOST_VARIANTS],
         other_variants=max(0, len(variants) - MOST_VARIANTS),
         unusual=_unusual(tally, {variant.key: variant for variant in variants}),
-        oldest_open=[
-            OpenCase(id=case.id, started=clock.iso(case.started_at), last_type=case.last_type, ending=case.ending)
-            for case in reversed(cases)
-            if not case.ended
-        ][:MOST_OPEN],
+        oldest_open=_oldest_open(sample),
     )
+
+
+def _oldest_open(sample: Sample) -> list[OpenCase]:
+    still = {case.id: case for case in (*sample.cases, *sample.oldest_open) if not case.ended}
+    return [
+        OpenCase(id=case.id, started=clock.iso(case.started_at), last_type=case.last_type, ending=case.ending)
+        for case in sorted(still.values(), key=lambda case: (case.started_at, case.id))[:MOST_OPEN]
+    ]
 
 
 def node_key(node: Node) -> str:

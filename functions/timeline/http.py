@@ -16,7 +16,7 @@ from eventflow import clock, telemetry
 from eventflow.api import Api, Caller, Response, invalid, not_found
 from eventflow.attributes import Attributes, to_attributes
 from eventflow.store import Table
-from timeline import sagas
+from timeline import flow, sagas
 from timeline.sagas import Summary, Vocabulary
 from timeline.search import Found, Prefix, Wanted
 
@@ -37,9 +37,7 @@ KEYS = Table(os.environ["TIMELINE_TABLE"], "sagaId", Key)
 BUCKETS = int(os.environ["BUCKETS"])
 """Over how many partitions of its index the list of all sagas is spread."""
 
-VOCABULARY = Vocabulary.of(
-    os.environ["GOOD_OUTCOMES"], os.environ["BAD_OUTCOMES"], os.environ["COMPENSATIONS"]
-)
+VOCABULARY = Vocabulary.of(os.environ["GOOD_OUTCOMES"], os.environ["BAD_OUTCOMES"], os.environ["COMPENSATIONS"])
 
 OPERATOR_FIELDS = frozenset(filter(None, os.environ["OPERATOR_FIELDS"].split(",")))
 """What of an event's detail no shopper is shown."""
@@ -187,6 +185,52 @@ def _keys(partition: tuple[str, str], between: tuple[str, str], after: str | Non
 def _key(listing: str) -> Attributes:
     _, _, saga_id = listing.partition("#")
     return to_attributes({"listing": listing, "sagaId": sagas.key_of(saga_id), "position": sagas.SUMMARY})
+
+
+WINDOW = {"from", "to", "againstFrom", "againstTo"}
+
+
+@api.router.get("/flow")
+def what_is_usual() -> Response[str]:
+    api.require_operator()
+    if unknown := sorted((api.router.current_event.query_string_parameters or {}).keys() - WINDOW):
+        raise invalid(unknown[0], f"no parameter of this; there are {', '.join(sorted(WINDOW))}")
+    against = [name for name in ("againstFrom", "againstTo") if not api.query(name)]
+    if len(against) == 1:
+        raise invalid(against[0], "give both againstFrom and againstTo, or none")
+    window = _sample("from", "to")
+    return api.answer(flow.flow(window, None if against else _sample("againstFrom", "againstTo"), VOCABULARY.role))
+
+
+def _sample(start: str, end: str) -> flow.Sample:
+    """The newest sagas between what the query says under these names, and the oldest of them that are open."""
+    now = clock.now()
+    since, until = _moment(start, 0), min(_moment(end, now + 1), now + 1)
+    between = sagas.listing_of(since), sagas.listing_of(until)
+    if since >= until:
+        read: list[Summary] = []
+    else:
+        read = list(islice(newest(_partitions(api.caller, None), between), MOST_READ + 1))
+    return flow.Sample(
+        cases=[_case(summary, now) for summary in read[:MOST_READ]],
+        oldest_open=[_case(summary, now) for summary in _oldest_open(between)] if len(read) > MOST_READ else (),
+        since=since if api.query(start) else None,
+        until=until if api.query(end) else None,
+        more=len(read) > MOST_READ,
+    )
+
+
+def _oldest_open(between: tuple[str, str]) -> list[Summary]:
+    partitions = [
+        KEYS.page("byBucket", flow.MOST_OPEN, partition=partition, between=("listing", *between))[0]
+        for partition in _partitions(api.caller, True)
+    ]
+    oldest = islice(merge(*partitions, key=lambda it: it.listing), flow.MOST_OPEN)
+    return list(SUMMARIES.read_many(key.saga_id for key in oldest).values())
+
+
+def _case(summary: Summary, now: int) -> flow.Case:
+    return flow.Case.of(summary, VOCABULARY, now, STUCK_AFTER)
 
 
 handler = api.handler

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from timeline.flow import variant_of
+from timeline.flow import variant_key
 from timeline.sagas import Ending, Event, PathStep, Status, Summary, Vocabulary, path_of
 
 Prefix = Annotated[str, msgspec.Meta(min_length=6, max_length=256)]
@@ -59,7 +59,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
             and (self.faster_than is None or duration < self.faster_than)
             and (self.type is None or self.type in {summary.last_type, *(step.type for step in path)})
             and (self.service is None or any(step.lane == self.service for step in path))
-            and (self.variant is None or variant_of(path) == self.variant)
+            and (self.variant is None or variant_key(path) == self.variant)
             and (self.edge is None or self.edge in _edges(path))
         )
 
