@@ -105,7 +105,7 @@ class PathStep(msgspec.Struct, frozen=True):
     type: str
     offset_ms: int
     """From the saga's start."""
-    causes: tuple[int, ...]
+    causes: tuple[int, ...] = ()
     """Which steps led to it, by their place in the path."""
     short_id: str = ""
     """What its event's id begins with: six characters."""
