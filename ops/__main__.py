@@ -105,6 +105,23 @@ for command in (timeline_command, sagas_command, flow_command):
         "only timeline there is)",
     )
 
+attach_command = commands.add_parser(
+    "attach",
+    help="attach a timeline to any bus",
+    description="Attach a timeline to any bus: look at an event or more of a file, or listen to the bus for a minute, "
+    "propose the timeline's parameters, draw what they make of the events, and on yes deploy a stack of its own. What "
+    "listens goes when it ends. The bus and its producers stay as they are.",
+)
+attach_command.add_argument("bus", help="its name")
+attach_command.add_argument("--sample", default="", metavar="FILE", help="events, instead of listening")
+attach_command.add_argument("--seconds", type=float, default=60.0, help="for how long to listen (default: 60)")
+attach_command.add_argument("--sources", default="", help="listen to these only: what a source begins with, by commas")
+attach_command.add_argument("--set", default="", metavar="'NAME=VALUE ...'", help="parameters that you know better")
+attach_command.add_argument("--pool", default="", help="of users (default: one of its own, with a first operator)")
+attach_command.add_argument("--operator", default="", help="the first operator's name (default: asked for; operator)")
+attach_command.add_argument("--yes", action="store_true", help="do not ask")
+attach_command.add_argument("--stack-name", default="", help="(default: the bus's name and -timeline)")
+
 trace_command = commands.add_parser("trace", help="draw the trace of an order, from the API to the last consumer")
 trace_command.add_argument("order", help="the order's id")
 trace_command.add_argument(
@@ -190,6 +207,7 @@ for command in (failed_command, redrive_command, logs_command, smoke_command, lo
 
 ASKED_FOR = {
     "replay": ("since", "from when on? make replay SINCE=2h"),
+    "attach": ("bus", "to which bus? make attach BUS=..."),
     **{
         name: ("order", f"which order? name it by its id: make {name} ORDER=...")
         for name in ("logs", "timeline", "trace")
@@ -218,6 +236,7 @@ def main() -> None:
         "timeline": _timeline,
         "sagas": _sagas,
         "flow": _flow,
+        "attach": _attach,
         "trace": _trace,
         "smoke": _smoke,
         "load": _load,
@@ -345,6 +364,13 @@ def _flow(arguments: argparse.Namespace) -> None:
         print(usual.as_json(flow))
     else:
         usual.show(flow, stack.name, console)
+
+
+def _attach(arguments: argparse.Namespace) -> None:
+    from ops.attach import attach  # not above: it needs functions/
+
+    _end_like_ctrl_c()
+    attach(arguments, Console(highlight=False), _confirm)
 
 
 def _drawn(arguments: argparse.Namespace) -> Console:
