@@ -102,13 +102,13 @@ def propose(events: Sequence[Event]) -> dict[str, Guess]:
     correlation, how = _correlation(events, values)
     saga_of = {index: str(each[index]) for each in reversed(how) for index in each}
     event_id, cause = _ids(events, values, how, saga_of)
-    types = _in_sagas(events, saga_of)
-    good, bad = _outcomes(events, types)
+    occurred, moments = _time(events, values, saga_of)
+    good, bad = _outcomes(events, _in_sagas(events, saga_of, moments))
     found = {
         "CorrelationId": correlation,
         "EventId": event_id,
         "CausationId": cause,
-        "OccurredAt": _time(events, values, saga_of),
+        "OccurredAt": occurred,
         "Reason": _named("Reason", values, REASON_NAMES, _is_text, "detail.reason"),
         "Lane": _lane(events, values),
         "Noun": _noun(events, correlation),
@@ -193,7 +193,7 @@ def _as_saga(path: Path, own: Mapping[int, Value], events: Sequence[Event]) -> f
 
 def _hints(name: str) -> float:
     """How much the name says that it is a saga's: the first of SAGA_NAMES most."""
-    return next((1 - place / 20 for place, word in enumerate(SAGA_NAMES) if word in name), 0)
+    return next((2 / (1 + place / 5) for place, word in enumerate(SAGA_NAMES) if word in name), 0)
 
 
 def _linked(own: Mapping[int, Value], events: Sequence[Event]) -> set[Value]:
@@ -254,8 +254,13 @@ def _is_once(own: Mapping[int, Value]) -> bool:
 # When, why, where
 
 
-def _time(events: Sequence[Event], values: Mapping[Path, Mapping[int, Value]], saga_of: Mapping[int, str]) -> Guess:
-    """A time near to that at which EventBridge got the event, which is not the same for all events of a saga."""
+def _time(
+    events: Sequence[Event], values: Mapping[Path, Mapping[int, Value]], saga_of: Mapping[int, str]
+) -> tuple[Guess, Mapping[int, float]]:
+    """A time near to that at which EventBridge got the event, which is not the same for all events of a saga.
+
+    And what it says, in seconds since 1970, by event.
+    """
     best: tuple[float, Path, str] | None = None
     for path, own in values.items():
         read = {index: _moment(value) for index, value in own.items()}
@@ -275,11 +280,12 @@ def _time(events: Sequence[Event], values: Mapping[Path, Mapping[int, Value]], s
         score = 2 * named + finer - sum(apart) / len(apart) / 3600 - 0.1 * len(path)
         best = max(best or (float("-inf"), (), ""), (score, path, unit))
     if not best:
-        return Guess("time", "no field is a time of its own: EventBridge's, which knows whole seconds")
+        bus = {index: _bus_time(event) for index, event in enumerate(events)}
+        return Guess("time", "no field is a time of its own: EventBridge's, which knows whole seconds"), bus
     _, path, unit = best
-    return Guess(
-        f"{_jsonata(path)} * 1000" if unit else _jsonata(path), "a time in every event, close to EventBridge's"
-    )
+    expression = f"{_jsonata(path)} * 1000" if unit else _jsonata(path)
+    moments = {index: found[0] for index, value in values[path].items() if (found := _moment(value))}
+    return Guess(expression, "a time in every event, close to EventBridge's"), moments
 
 
 def _moment(value: Value) -> tuple[float, str] | None:
@@ -365,15 +371,12 @@ def _words(name: str) -> str:
     return " ".join(re.sub(r"[^a-z ]", "", spaced).split())
 
 
-def _in_sagas(events: Sequence[Event], saga_of: Mapping[int, str]) -> list[list[str]]:
+def _in_sagas(events: Sequence[Event], saga_of: Mapping[int, str], moments: Mapping[int, float]) -> list[list[str]]:
     """The types of each saga's events, in the order of time."""
     sagas: dict[str, list[int]] = defaultdict(list)
-    for index in saga_of:
+    for index in sorted(saga_of, key=lambda index: (moments[index], index)):
         sagas[saga_of[index]].append(index)
-    return [
-        [events[index]["detail-type"] for index in sorted(own, key=lambda index: (str(events[index]["time"]), index))]
-        for own in sagas.values()
-    ]
+    return [[str(events[index]["detail-type"]) for index in own] for own in sagas.values()]
 
 
 def _outcomes(events: Sequence[Event], sagas: Sequence[Sequence[str]]) -> tuple[Guess, Guess]:
