@@ -89,8 +89,10 @@ class TimelineTable:
         """The first `limit` sagas that are wanted, of MOST_READ at most; `after` is the last one of the look before."""
         found: list[Summary] = []
         read, last, looked_into = 0, "", 0
-        sifts = find or wanted != Wanted(status=wanted.status)
-        for summary in self.newest(partitions, between, after, AT_ONCE if sifts else limit + 1):
+        # an index of all sagas has those that are open apart
+        apart = Wanted(status=wanted.status) if partitions[0][0] == "bucket" else Wanted()
+        at_once = limit + 1 if wanted == apart and not find else AT_ONCE
+        for summary in self.newest(partitions, between, after, min(at_once, AT_ONCE)):
             if len(found) == limit or read == MOST_READ or looked_into == MOST_FOUND:
                 return Look(found, read, last)
             read, last = read + 1, summary.listing

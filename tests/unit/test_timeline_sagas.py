@@ -12,7 +12,7 @@ from eventflow.attributes import Attributes, from_attributes, to_attributes
 from timeline import sagas
 from timeline.sagas import Role, Saga, Status, Timeline, Vocabulary
 
-VOCABULARY = Vocabulary.of("OrderConfirmed,OrderCancelled", "OrderConfirmed=OrderCancelled,Paid=Refunded")
+VOCABULARY = Vocabulary.of("OrderConfirmed", "OrderCancelled", "OrderConfirmed=OrderCancelled,Paid=Refunded")
 START = 1_900_000_000_000
 HOUR = 3_600_000
 
@@ -25,13 +25,16 @@ JSON = st.recursive(
 
 def row(event_id: str, at: int = 0, detail: Any = None, **more: Any) -> dict[str, Any]:
     """An event, `at` milliseconds after the start, as the state machine keeps it; `cause` is short for its metadata."""
-    detail = {"metadata": {"causationId": more.pop("cause")}} if "cause" in more else detail
+    more |= {"causationId": more.pop("cause")} if "cause" in more else {}
     event = {
         "sagaId": "saga#o1",
         "eventId": event_id,
         "occurredAt": START + at,
         "source": "s",
         "type": "Happened",
+        "lane": "s",
+        "shortId": event_id[:6],
+        "arrivedAt": START,
         "detail": json.dumps(detail or {}),
         **more,
     }
@@ -70,8 +73,8 @@ def test_a_type_has_the_role_that_the_vocabulary_gives_it(detail_type, role):
 
 
 def test_of_no_vocabulary_every_type_is_a_step_or_a_failure():
-    assert Vocabulary.of("", "") == Vocabulary(frozenset(), frozenset())
-    assert Vocabulary.of("Delivered", "").role("") is Role.STEP
+    assert Vocabulary.of("", "", "") == Vocabulary(frozenset(), frozenset(), frozenset())
+    assert Vocabulary.of("Delivered", "", "").role("") is Role.STEP
 
 
 # Times
