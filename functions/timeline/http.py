@@ -16,15 +16,14 @@ from timeline.sagas import Vocabulary
 from timeline.search import Found, Prefix, Wanted
 from timeline.table import Rules, TimelineTable
 
-TABLE = TimelineTable(
-    os.environ["TIMELINE_TABLE"],
-    int(os.environ["BUCKETS"]),
-    Rules(
-        Vocabulary.of(os.environ["GOOD_OUTCOMES"], os.environ["BAD_OUTCOMES"], os.environ["COMPENSATIONS"]),
-        stuck_after=int(os.environ["STUCK_AFTER_SECONDS"]) * 1000,
-    ),
-)
-RULES = TABLE.rules
+BUCKETS = int(os.environ["BUCKETS"])
+"""Over how many partitions of its index the list of all sagas is spread."""
+
+VOCABULARY = Vocabulary.of(os.environ["GOOD_OUTCOMES"], os.environ["BAD_OUTCOMES"], os.environ["COMPENSATIONS"])
+
+STUCK_AFTER = int(os.environ["STUCK_AFTER_SECONDS"]) * 1000
+
+TABLE = TimelineTable(os.environ["TIMELINE_TABLE"], BUCKETS, Rules(VOCABULARY, STUCK_AFTER))
 
 OPERATOR_FIELDS = frozenset(filter(None, os.environ["OPERATOR_FIELDS"].split(",")))
 """What of an event's detail no shopper is shown."""
@@ -45,7 +44,7 @@ def read() -> Response[str]:
     if saga is None or not (caller.operator or saga.summary.user_id == caller.user_id):
         raise not_found(f"timeline {saga_id}")
     hidden = frozenset() if caller.operator else OPERATOR_FIELDS
-    return api.answer(sagas.told(saga, RULES.vocabulary, clock.now(), RULES.stuck_after, hidden, caller.operator))
+    return api.answer(sagas.told(saga, VOCABULARY, clock.now(), STUCK_AFTER, hidden, caller.operator))
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +63,7 @@ def newest_first() -> Response[str]:
     found = Found(api.checked("find", find, Prefix)) if find else None
     since, until = _moment("from", 0), _moment("to", sagas.END_OF_TIME)
     if wanted.is_stuck:
-        until = min(until, now - RULES.stuck_after)
+        until = min(until, now - STUCK_AFTER)
     if since >= until:
         return api.page([], None, read=0)
     between = sagas.listing_of(since), sagas.listing_of(until)
@@ -72,7 +71,7 @@ def newest_first() -> Response[str]:
         raise invalid("cursor", "not a cursor of this list: it ended outside of what is asked for")
     partitions = TABLE.partitions(wanted.is_open) if caller.operator else [("userId", caller.user_id)]
     look = TABLE.look(partitions, between, wanted, limit, now, after.listing if after else None, found)
-    items = [sagas.listed(summary, now, RULES.stuck_after, caller.operator) for summary in look.summaries]
+    items = [sagas.listed(summary, now, STUCK_AFTER, caller.operator) for summary in look.summaries]
     return api.page(items, Position(look.last) if look.last else None, read=look.read)
 
 
@@ -111,9 +110,7 @@ def what_is_usual() -> Response[str]:
     if len(against) == 1:
         raise invalid(against[0], "give both againstFrom and againstTo, or none")
     window = _sample("from", "to")
-    return api.answer(
-        flow.flow(window, None if against else _sample("againstFrom", "againstTo"), RULES.vocabulary.role)
-    )
+    return api.answer(flow.flow(window, None if against else _sample("againstFrom", "againstTo"), VOCABULARY.role))
 
 
 def _sample(start: str, end: str) -> flow.Sample:

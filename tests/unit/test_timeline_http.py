@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import timeline.http
 from eventflow import clock, store
 from eventflow.attributes import from_attributes, to_attributes
-from timeline import sagas
+from timeline import sagas, table
 from timeline.flow import variant_key
 
 from .api_gateway import ADA, BOB, OPERATOR, Answer, call
@@ -280,7 +280,7 @@ def test_a_shopper_of_many_sagas_that_ended_is_answered_after_a_bounded_read(db,
     second = call("GET", "/timelines", claims=ADA, query={**query, "cursor": first["nextCursor"]}).body
 
     # then no answer takes more than it may, says how much it was, and the second has it
-    assert (first["items"], first["read"]) == ([], timeline.http.MOST_READ)
+    assert (first["items"], first["read"]) == ([], table.MOST_READ)
     assert ([item["id"] for item in second["items"]], second["read"]) == (["old"], 501)
     assert "nextCursor" not in second
 
@@ -307,7 +307,7 @@ def test_whatever_is_in_the_table_a_page_takes_a_few_reads_and_all_pages_tell_ea
         db.most_at_once = data.draw(st.integers(1, 3))
         patch.setattr(store, "dynamodb", db)
         patch.setattr(clock, "now", lambda: NOW)
-        patch.setattr(timeline.http, "MOST_READ", data.draw(st.integers(1, 5)))
+        patch.setattr(table, "MOST_READ", data.draw(st.integers(1, 5)))
         for n, (at, ended, owner) in kept.items():
             keeps_saga(db, "x" * (n % 3) + f"o{n}", started=STUCK - 6 + at, status=ended, owner=owner)
 
