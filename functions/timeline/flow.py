@@ -18,10 +18,14 @@ from typing import Any
 import msgspec
 
 from eventflow import clock
-from timeline.sagas import Ending, PathStep, Role, SagaId
+from timeline import sagas
+from timeline.sagas import Awaited, Ending, PathStep, Role, SagaId, Summary, Vocabulary
 
 RARE_PER_CENT = 1
 """A path that fewer sagas than this take is rare."""
+
+MOST_STEPS = 24
+"""Of a saga's path; what comes after is not counted (the state machine's "Has it ended?")."""
 
 MOST_VARIANTS = 50
 MOST_UNUSUAL = 50
@@ -63,6 +67,22 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: int
     """To its end, or to now."""
     last_type: str
+    is_whole: bool = True
+    """Whether its path is all of it."""
+
+    @classmethod
+    def of(cls, summary: Summary, vocabulary: Vocabulary, now: int, stuck_after: int) -> Case:
+        """`now` and `stuck_after` in milliseconds."""
+        path = sagas.path_of(summary, vocabulary)
+        return cls(
+            id=summary.id,
+            path=path,
+            ending=summary.stands(now, stuck_after),
+            started_at=summary.started_at,
+            duration_ms=summary.duration(now),
+            last_type=summary.last_type,
+            is_whole=len(path) < MOST_STEPS,
+        )
 
     @property
     def ended(self) -> bool:
@@ -192,6 +212,7 @@ class Window(Told, frozen=True, kw_only=True):
     unusual: Sequence[Unusual]
     """The newest."""
     oldest_open: Sequence[OpenCase]
+    """Of all that are open in the window, those that were not read too."""
 
 
 class VariantChange(Told, frozen=True, kw_only=True):
@@ -237,6 +258,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     cases: Sequence[Case]
+    oldest_open: Sequence[Case] = ()
+    """Those of the window that are open for longest, which may be older than what was read."""
     since: int | None = None
     until: int | None = None
     more: bool = False
@@ -348,7 +371,7 @@ class _Tally:
             nodes = [(step.lane, step.type) for step in path]
             self.by_shape[shape_of(path)].append(case)
             self.nodes.update(set(nodes))
-            if nodes and not case.ended and nodes[-1][1] == case.last_type:
+            if nodes and not case.ended and case.is_whole:
                 self.stops[nodes[-1]] += 1
             own = set()
             for step, node in zip(path, nodes, strict=True):
@@ -422,12 +445,16 @@ def _window(tally: _Tally, role: Callable[[str], Role]) -> Window:
         variants=variants[:MOST_VARIANTS],
         other_variants=max(0, len(variants) - MOST_VARIANTS),
         unusual=_unusual(tally, {variant.key: variant for variant in variants}),
-        oldest_open=[
-            OpenCase(id=case.id, started=clock.iso(case.started_at), last_type=case.last_type, ending=case.ending)
-            for case in reversed(cases)
-            if not case.ended
-        ][:MOST_OPEN],
+        oldest_open=_oldest_open(sample),
     )
+
+
+def _oldest_open(sample: Sample) -> list[OpenCase]:
+    still = {case.id: case for case in (*sample.cases, *sample.oldest_open) if not case.ended}
+    return [
+        OpenCase(id=case.id, started=clock.iso(case.started_at), last_type=case.last_type, ending=case.ending)
+        for case in sorted(still.values(), key=lambda case: (case.started_at, case.id))[:MOST_OPEN]
+    ]
 
 
 def node_key(node: Node) -> str:
@@ -588,14 +615,6 @@ def _is_slower(one: int, other: int) -> bool:
 # What is usual, for the page of one saga
 
 
-class Next(Told, frozen=True, kw_only=True):
-    """What usually comes next, and how long after what leads to it."""
-
-    lane: str
-    type: str
-    usual_ms: int
-
-
 class Usual(msgspec.Struct, frozen=True):
     """Of the sagas that ended."""
 
@@ -608,7 +627,7 @@ class Usual(msgspec.Struct, frozen=True):
         """In milliseconds, if it is known."""
         return self.gaps.get(((cause.lane, cause.type), (step.lane, step.type)))
 
-    def waits_for(self, path: Sequence[PathStep]) -> list[Next]:
+    def waits_for(self, path: Sequence[PathStep]) -> list[Awaited]:
         """What at least half of the sagas that came this far had next, and this one has not.
 
         Came this far: they had all events of the path. Next: all that led to it is in the path.
@@ -635,7 +654,7 @@ class Usual(msgspec.Struct, frozen=True):
         for node, count in followed.items():
             gaps = [self.gaps[cause, node] for cause in after[node] if (cause, node) in self.gaps]
             if 2 * count >= alike and gaps:
-                found.append(Next(lane=node[0], type=node[1], usual_ms=min(gaps)))
+                found.append(Awaited(lane=node[0], type=node[1], usual_ms=min(gaps)))
         return sorted(found, key=lambda it: (it.usual_ms, it.lane, it.type))
 
 

@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from datetime import datetime
-from heapq import merge
-from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote
 
 import msgspec
 
 from eventflow import clock, telemetry
-from eventflow.api import Api, Caller, Response, invalid, not_found
-from eventflow.attributes import Attributes, to_attributes
-from eventflow.store import Table
-from timeline import sagas
-from timeline.sagas import Summary, Vocabulary
+from eventflow.api import Api, Response, invalid, not_found
+from timeline import flow, sagas
+from timeline.sagas import Vocabulary
 from timeline.search import Found, Prefix, Wanted
-
-ROWS = Table(os.environ["TIMELINE_TABLE"], "sagaId", dict[str, Any])
-
-SUMMARIES = Table(os.environ["TIMELINE_TABLE"], "sagaId", Summary, at=("position", sagas.SUMMARY))
-
-
-class Key(msgspec.Struct, frozen=True, rename="camel"):
-    """What the indexes hold of a summary."""
-
-    saga_id: str
-    listing: str
-
-
-KEYS = Table(os.environ["TIMELINE_TABLE"], "sagaId", Key)
+from timeline.table import Rules, TimelineTable
 
 BUCKETS = int(os.environ["BUCKETS"])
 """Over how many partitions of its index the list of all sagas is spread."""
 
-VOCABULARY = Vocabulary.of(
-    os.environ["GOOD_OUTCOMES"], os.environ["BAD_OUTCOMES"], os.environ["COMPENSATIONS"]
-)
-
-OPERATOR_FIELDS = frozenset(filter(None, os.environ["OPERATOR_FIELDS"].split(",")))
-"""What of an event's detail no shopper is shown."""
+VOCABULARY = Vocabulary.of(os.environ["GOOD_OUTCOMES"], os.environ["BAD_OUTCOMES"], os.environ["COMPENSATIONS"])
 
 STUCK_AFTER = int(os.environ["STUCK_AFTER_SECONDS"]) * 1000
 
-MOST_READ = 2000
-"""How many sagas one request looks at. What is not read by then, the next page goes on with."""
+TABLE = TimelineTable(os.environ["TIMELINE_TABLE"], BUCKETS, Rules(VOCABULARY, STUCK_AFTER))
 
-MOST_FOUND = 20
-"""In how many sagas the events themselves are looked through for an id."""
-
-AT_ONCE = 100
-"""How many summaries are read by one call (DynamoDB's BatchGetItem takes no more)."""
+OPERATOR_FIELDS = frozenset(filter(None, os.environ["OPERATOR_FIELDS"].split(",")))
+"""What of an event's detail no shopper is shown."""
 
 LONGEST_LISTING = 1024
 """In bytes: the longest sort key (DynamoDB Developer Guide, "Constraints")."""
@@ -67,9 +40,7 @@ def read() -> Response[str]:
     _, _, id_in_path = api.router.current_event.path.partition("/timelines/")
     saga_id = api.checked("sagaId", unquote(id_in_path), sagas.SagaId)
     telemetry.follow(saga_id)
-    # newest first: of a saga that is too long, the summary and how it ended
-    rows, more = ROWS.page(None, sagas.MOST_EVENTS + 1, partition=("sagaId", sagas.key_of(saga_id)), descending=True)
-    saga, caller = sagas.read(rows, whole=not more), api.caller
+    saga, caller = TABLE.saga(saga_id), api.caller
     if saga is None or not (caller.operator or saga.summary.user_id == caller.user_id):
         raise not_found(f"timeline {saga_id}")
     hidden = frozenset() if caller.operator else OPERATOR_FIELDS
@@ -98,30 +69,10 @@ def newest_first() -> Response[str]:
     between = sagas.listing_of(since), sagas.listing_of(until)
     if after and not between[0] <= after.listing < between[1]:
         raise invalid("cursor", "not a cursor of this list: it ended outside of what is asked for")
-    items: list[sagas.Listed] = []
-    read, more, last = 0, True, ""
-    looked_into = 0
-    # an index of all sagas has those that are open apart
-    takes_all = not found and wanted == (Wanted(status=wanted.status) if caller.operator else Wanted())
-    at_once = limit + 1 if takes_all else AT_ONCE
-    for summary in newest(_partitions(caller, wanted.is_open), between, after.listing if after else None, at_once):
-        if len(items) == limit or read == MOST_READ or looked_into == MOST_FOUND:
-            break
-        read, last = read + 1, summary.listing
-        if not wanted.holds(summary, VOCABULARY, now, STUCK_AFTER):
-            continue
-        if found and not found.is_id_of(summary):
-            if not found.may_be_event_of(summary, VOCABULARY):
-                continue
-            looked_into += 1
-            rows, _ = ROWS.page(None, sagas.MOST_EVENTS + 1, partition=("sagaId", summary.saga_id))
-            saga = sagas.read(rows)
-            if not (saga and found.is_event(saga.events)):
-                continue
-        items.append(sagas.listed(summary, now, STUCK_AFTER, caller.operator))
-    else:
-        more = False
-    return api.page(items, Position(last) if more else None, read=read)
+    partitions = TABLE.partitions(wanted.is_open) if caller.operator else [("userId", caller.user_id)]
+    look = TABLE.look(partitions, between, wanted, limit, now, after.listing if after else None, found)
+    items = [sagas.listed(summary, now, STUCK_AFTER, caller.operator) for summary in look.summaries]
+    return api.page(items, Position(look.last) if look.last else None, read=look.read)
 
 
 PAGING = {"from", "to", "find", "limit", "cursor"}
@@ -147,49 +98,25 @@ def _moment(name: str, default: int) -> int:
     return max(0, int(datetime.fromisoformat(api.instant(name, "")).timestamp() * 1000))
 
 
-def _partitions(caller: Caller, is_open: bool | None) -> list[tuple[str, str]]:
-    """Those of an index that hold what a caller may see; of all sagas, only those that are open or only others."""
-    if not caller.operator:
-        return [("userId", caller.user_id)]
-    kinds = {None: ["open", "done"], True: ["open"], False: ["done"]}[is_open]
-    return [("bucket", f"{kind}#{number}") for kind in kinds for number in range(BUCKETS)]
+WINDOW = {"from", "to", "againstFrom", "againstTo"}
 
 
-def newest(
-    partitions: Sequence[tuple[str, str]], between: tuple[str, str], after: str | None = None, at_once: int = AT_ONCE
-) -> Iterator[Summary]:
-    """Summaries of sagas that began in [from, to) of listings, newest first; `after` is the last one of the page before.
-
-    They are read as they are asked for, `at_once` by a call. One that changes its partition meanwhile may be missed: the next look has it.
-    """
-    seen: set[str] = set()
-    keys = merge(*(_keys(it, between, after, at_once) for it in partitions), key=lambda it: it.listing, reverse=True)
-    while some := [key for key in islice(keys, at_once) if key.saga_id not in seen]:
-        seen |= {key.saga_id for key in some}
-        there = SUMMARIES.read_many(key.saga_id for key in some)
-        yield from (there[key.saga_id] for key in some if key.saga_id in there)
+@api.router.get("/flow")
+def what_is_usual() -> Response[str]:
+    api.require_operator()
+    if unknown := sorted((api.router.current_event.query_string_parameters or {}).keys() - WINDOW):
+        raise invalid(unknown[0], f"no parameter of this; there are {', '.join(sorted(WINDOW))}")
+    against = [name for name in ("againstFrom", "againstTo") if not api.query(name)]
+    if len(against) == 1:
+        raise invalid(against[0], "give both againstFrom and againstTo, or none")
+    window = _sample("from", "to")
+    return api.answer(flow.flow(window, None if against else _sample("againstFrom", "againstTo"), VOCABULARY.role))
 
 
-def _keys(partition: tuple[str, str], between: tuple[str, str], after: str | None, at_once: int) -> Iterator[Key]:
-    """Of one partition of an index, newest first. (DynamoDB's BETWEEN includes its end, and no listing is that.)"""
-    index = "byUser" if partition[0] == "userId" else "byBucket"
-    more = True
-    while more:
-        some, more = KEYS.page(
-            index,
-            at_once,
-            partition=partition,
-            between=("listing", *between),
-            after=_key(after) if after else None,
-            descending=True,
-        )
-        yield from some
-        after = some[-1].listing if some else after
-
-
-def _key(listing: str) -> Attributes:
-    _, _, saga_id = listing.partition("#")
-    return to_attributes({"listing": listing, "sagaId": sagas.key_of(saga_id), "position": sagas.SUMMARY})
+def _sample(start: str, end: str) -> flow.Sample:
+    """Of the window between what the query says under these names, where it does."""
+    since, until = (_moment(name, 0) if api.query(name) else None for name in (start, end))
+    return TABLE.sample(TABLE.partitions(), clock.now(), since, until)
 
 
 handler = api.handler

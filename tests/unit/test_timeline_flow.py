@@ -18,7 +18,7 @@ from timeline.flow import Case, Sample, shape_of, usual, variant_key
 from timeline.sagas import Ending, PathStep, Vocabulary
 
 START = 1_900_000_000_000
-ROLE = Vocabulary.of("OrderConfirmed,OrderCancelled", "PaymentSucceeded=PaymentRefunded").role
+ROLE = Vocabulary.of("OrderConfirmed", "OrderCancelled", "PaymentSucceeded=PaymentRefunded").role
 
 
 def step(kind: str, at: int, *causes: int, lane: str = "") -> PathStep:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import timeline.http
 from eventflow import clock, store
 from eventflow.attributes import from_attributes, to_attributes
-from timeline import sagas
+from timeline import sagas, table
 from timeline.flow import variant_key
 
 from .api_gateway import ADA, BOB, OPERATOR, Answer, call
@@ -270,7 +270,7 @@ def test_nothing_has_begun_since_now_or_later(db, status, moment):
 @pytest.mark.parametrize("status", ["open", "stuck"])
 def test_a_shopper_of_many_sagas_that_ended_is_answered_after_a_bounded_read(db, status, monkeypatch):
     # given a shopper of 250 sagas that are done, and one from before them that is not
-    monkeypatch.setattr(timeline.http, "MOST_READ", 200)
+    monkeypatch.setattr(table, "MOST_READ", 200)
     for n in range(250):
         keeps_saga(db, f"done{n}", started=STUCK - n, status="done")
     keeps_saga(db, "old", started=STUCK - 3000)
@@ -308,7 +308,7 @@ def test_whatever_is_in_the_table_a_page_takes_a_few_reads_and_all_pages_tell_ea
         db.most_at_once = data.draw(st.integers(1, 3))
         patch.setattr(store, "dynamodb", db)
         patch.setattr(clock, "now", lambda: NOW)
-        patch.setattr(timeline.http, "MOST_READ", data.draw(st.integers(1, 5)))
+        patch.setattr(table, "MOST_READ", data.draw(st.integers(1, 5)))
         for n, (at, ended, owner) in kept.items():
             keeps_saga(db, "x" * (n % 3) + f"o{n}", started=STUCK - 6 + at, status=ended, owner=owner)
 
