@@ -347,7 +347,7 @@ def _sagas(arguments: argparse.Namespace) -> None:
     asked = sagas.Asked.of(arguments)
     table = timeline.table_of(Stack.timeline(arguments.stack_name, boto3.client("cloudformation")))
     with Console(stderr=True).status("Reading the newest sagas"):
-        found = sagas.look(table, asked, since, until)
+        found = timeline.look(table, sagas.between(since, until), asked.wanted, asked.limit, asked.find)
     sagas.show(found, table, Console(highlight=False), as_json=arguments.json)
 
 
