@@ -27,7 +27,7 @@ NOT_SHOWN = "not shown: it cannot be read, so nobody can say whether it holds wh
 MOST_EVENTS = 500
 """How many events of one saga are shown."""
 
-MOST_SUMMED = 100
+MOST_SUMMED = 60
 """How many events a summary is made of; of a saga that has more, and the newest (the state machine's "Look")."""
 
 REDRIVEN = "EventRedriven"

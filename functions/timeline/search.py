@@ -51,7 +51,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
         path = path_of(summary, vocabulary) if self.type or self.service or self.variant or self.edge else []
         duration = summary.duration(now)
         return (
-            (self.is_open is None or self.is_open == (summary.ending is None))
+            (self.status is None or (self.status is Status.DONE) == (summary.ending is not None))
             and (not self.is_stuck or stands is Ending.STUCK)
             and (self.ending is None or self.ending is stands)
             and (self.last_type is None or self.last_type == summary.last_type)

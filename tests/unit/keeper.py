@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from jsonata import JException, Jsonata
@@ -74,6 +75,12 @@ def assign(bindings: State, parameters: Mapping[str, str], *states: str) -> None
         bindings |= made
 
 
+def bucket_of(correlation_id: str, buckets: int) -> str:
+    """The number of the index's partition in which a saga is listed."""
+    expression = BRANCH["States"]["Has it ended?"]["Assign"]["bucket"]
+    return str(_evaluated(expression, {"Buckets": str(buckets)}, {"correlationId": correlation_id}))
+
+
 MOST_BYTES = 256 * 1024
 """Of what a task is given, of one variable, and of all that one state assigns. Beyond it Step Functions raises
 States.DataLimitExceeded, which States.ALL does not catch (Step Functions Developer Guide, "Service quotas", "Handling
@@ -114,12 +121,18 @@ def _evaluated(node: Any, parameters: Mapping[str, str], bindings: Mapping[str, 
     text = re.sub(r"\$\{(\w+)\}", lambda name: parameters[name[1]], node)
     if not text.startswith("{%"):
         return text
-    expression = Jsonata(text.removeprefix("{%").removesuffix("%}"))
-    # one that Step Functions adds to JSONata
-    expression.register_lambda("hash", lambda text, _: hashlib.sha256(text.encode()).hexdigest())
+    expression = _parsed(text.removeprefix("{%").removesuffix("%}"))
     for name, value in bindings.items():
         expression.assign(name, value)
     return expression.evaluate(None)
+
+
+@cache
+def _parsed(text: str) -> Jsonata:
+    expression = Jsonata(text)
+    # one that Step Functions adds to JSONata
+    expression.register_lambda("hash", lambda text, _: hashlib.sha256(text.encode()).hexdigest())
+    return expression
 
 
 def size(value: Any) -> int:

@@ -268,9 +268,10 @@ def test_nothing_has_begun_since_now_or_later(db, status, moment):
 
 
 @pytest.mark.parametrize("status", ["open", "stuck"])
-def test_a_shopper_of_many_sagas_that_ended_is_answered_after_a_bounded_read(db, status):
-    # given a shopper of 2,500 sagas that are done, and one from before them that is not
-    for n in range(2500):
+def test_a_shopper_of_many_sagas_that_ended_is_answered_after_a_bounded_read(db, status, monkeypatch):
+    # given a shopper of 250 sagas that are done, and one from before them that is not
+    monkeypatch.setattr(table, "MOST_READ", 200)
+    for n in range(250):
         keeps_saga(db, f"done{n}", started=STUCK - n, status="done")
     keeps_saga(db, "old", started=STUCK - 3000)
 
@@ -280,8 +281,8 @@ def test_a_shopper_of_many_sagas_that_ended_is_answered_after_a_bounded_read(db,
     second = call("GET", "/timelines", claims=ADA, query={**query, "cursor": first["nextCursor"]}).body
 
     # then no answer takes more than it may, says how much it was, and the second has it
-    assert (first["items"], first["read"]) == ([], table.MOST_READ)
-    assert ([item["id"] for item in second["items"]], second["read"]) == (["old"], 501)
+    assert (first["items"], first["read"]) == ([], 200)
+    assert ([item["id"] for item in second["items"]], second["read"]) == (["old"], 51)
     assert "nextCursor" not in second
 
 

@@ -126,8 +126,7 @@ def test_the_critical_path_ends_whatever_led_to_what(causes):
 
 def test_events_of_one_id_are_told_each_with_its_own_cause():
     # a foreign service has copied the metadata of what it reacts to
-    copied = {"metadata": {"eventId": "b", "causationId": "a"}}
-    rows = row("a"), row("b", 1, copied), row("b", 1, {"metadata": {"causationId": "b"}}, source="z.copyist")
+    rows = row("a"), row("b", 1, cause="a"), row("b", 1, cause="b", source="z.copyist", arrivedAt=START + 9)
     _, original, copy = told(*rows).events
     assert (original.source, original.causation_id) == ("s", "a")
     assert (copy.source, copy.causation_id) == ("z.copyist", "b")
@@ -191,7 +190,7 @@ def test_a_saga_is_stuck_once_it_has_been_open_for_longer_than_it_should(later, 
 
 
 def test_a_saga_that_has_ended_is_never_stuck_and_took_as_long_as_it_took():
-    ended = summary(status="done", endedAt=START + 70, outcome="OrderConfirmed")
+    ended = summary(ending="succeeded", lastAt=START + 70, outcome="OrderConfirmed")
     listed = told(ended, row("a"), now=START + 9 * HOUR)
     assert (listed.id, listed.status, listed.duration_ms, listed.outcome) == ("o#1", Status.DONE, 70, "OrderConfirmed")
     assert (listed.started, listed.ended) == ("2030-03-17T17:46:40.000+00:00", "2030-03-17T17:46:40.070+00:00")
