@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+from functools import cache
 from typing import Any
 
 import boto3
@@ -15,6 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventflow import clock
+from eventflow.attributes import Attributes
 from ops import OpsError
 from ops import __main__ as command_line
 from ops.drawing import draw
@@ -117,10 +119,14 @@ def event(
     return {"id": f"id-{saga}-{number}", "source": source, "detail-type": kind, "time": time, "detail": detail}
 
 
-def keeps(db: MemoryDynamoDB, *events: dict[str, Any]) -> None:
-    """A saga of these events, which are in order."""
+def rows_of(*events: dict[str, Any]) -> list[Attributes]:
+    """Those of a saga of these events, which are in order."""
     rows = [row_of(kept(it)[1]) for it in events]
-    for row in (*rows, summed_up(rows)["Item"]):
+    return [*rows, summed_up(rows)["Item"]]
+
+
+def keeps(db: MemoryDynamoDB, *events: dict[str, Any]) -> None:
+    for row in rows_of(*events):
         db.keeps("TimelineTable", row)
 
 
@@ -157,14 +163,20 @@ def run(db, monkeypatch, capsys):
     return run
 
 
+@cache
+def rows_of_shop() -> list[Attributes]:
+    """Thirty orders that go well, two that are declined, one that is stuck."""
+    # all that go well begin alike, so that an id is looked for in the events of each
+    orders = [confirmed(f"good-{n:04}", STARTED + n * 1_000) for n in range(30)]
+    orders += [declined("declined-1", STARTED + 40_000), declined("declined-2", STARTED + 41_000)]
+    orders += [[event("stuck-1", 0, "eventflow.orders", "OrderCreated", STARTED + 2)]]
+    return [row for order in orders for row in rows_of(*order)]
+
+
 @pytest.fixture
 def shop(db):
-    """Thirty orders that go well, two that are declined, one that is stuck."""
-    for n in range(30):  # all of them begin alike, so that an id is looked for in the events of each
-        keeps(db, *confirmed(f"good-{n:04}", STARTED + n * 1_000))
-    keeps(db, *declined("declined-1", STARTED + 40_000))
-    keeps(db, *declined("declined-2", STARTED + 41_000))
-    keeps(db, event("stuck-1", 0, "eventflow.orders", "OrderCreated", STARTED + 2))
+    for row in rows_of_shop():
+        db.keeps("TimelineTable", dict(row))
     return db
 
 
