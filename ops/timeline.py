@@ -10,15 +10,13 @@ from ops.stack import Stack
 from timeline import sagas
 from timeline.sagas import Saga, Summary, Timeline, Vocabulary
 from timeline.search import Found, Wanted
-from timeline.table import MOST_READ, Listings, Look, Rules, TimelineTable
+from timeline.table import EVER, MOST_READ, Listings, Look, Rules, TimelineTable
 
 SHORTEST = 6
 """Of a prefix: as for the API's `find`."""
 
 LONGEST = 1000
 """Bytes of an id that a saga can have."""
-
-EVER = sagas.listing_of(0), sagas.listing_of(sagas.END_OF_TIME)
 
 
 def table_of(stack: Stack) -> TimelineTable:
@@ -63,7 +61,8 @@ def look(table: TimelineTable, between: Listings, wanted: Wanted, limit: int, fi
 
 
 def told(saga: Saga, table: TimelineTable) -> Timeline:
-    return sagas.told(saga, table.rules.vocabulary, clock.now(), table.rules.stuck_after)
+    now = clock.now()
+    return table.beside_the_usual(sagas.told(saga, table.rules.vocabulary, now, table.rules.stuck_after), now)
 
 
 def as_json(saga: Saga, table: TimelineTable) -> str:

@@ -40,11 +40,13 @@ def read() -> Response[str]:
     _, _, id_in_path = api.router.current_event.path.partition("/timelines/")
     saga_id = api.checked("sagaId", unquote(id_in_path), sagas.SagaId)
     telemetry.follow(saga_id)
+    now = clock.now()
     saga, caller = TABLE.saga(saga_id), api.caller
     if saga is None or not (caller.operator or saga.summary.user_id == caller.user_id):
         raise not_found(f"timeline {saga_id}")
     hidden = frozenset() if caller.operator else OPERATOR_FIELDS
-    return api.answer(sagas.told(saga, VOCABULARY, clock.now(), STUCK_AFTER, hidden, caller.operator))
+    told = sagas.told(saga, VOCABULARY, now, STUCK_AFTER, hidden, caller.operator)
+    return api.answer(TABLE.beside_the_usual(told, now) if caller.operator else told)
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ import msgspec
 from eventflow.attributes import Attributes, to_attributes
 from eventflow.store import Table
 from timeline import flow, sagas
-from timeline.sagas import Saga, SagaId, Summary, Vocabulary
+from timeline.sagas import Saga, SagaId, Summary, Timeline, Vocabulary
 from timeline.search import Found, Wanted
 
 MOST_READ = 2000
@@ -24,11 +24,20 @@ MOST_FOUND = 20
 AT_ONCE = 100
 """How many summaries are read by one call (DynamoDB's BatchGetItem takes no more)."""
 
+USUAL_OF = 300
+"""From how many sagas one saga's page knows what is usual."""
+
+USUAL_FOR = 60_000
+"""For how many milliseconds a sandbox goes by that."""
+
 Partition = tuple[str, str]
 """Of an index: its key's name, and which."""
 
 Listings = tuple[str, str]
 """From one to another (exclusive), as `sagas.listing_of` makes them of milliseconds."""
+
+
+EVER: Listings = sagas.listing_of(0), sagas.listing_of(sagas.END_OF_TIME)
 
 
 class Key(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,6 +73,7 @@ class TimelineTable:
         self._rows = Table(name, "sagaId", dict[str, Any])
         self._summaries = Table(name, "sagaId", Summary, at=("position", sagas.SUMMARY))
         self._keys = Table(name, "sagaId", Key)
+        self._usual, self._usual_since = flow.usual(()), -USUAL_FOR
 
     def saga(self, saga_id: SagaId) -> Saga | None:
         """Its newest events, and its summary."""
@@ -141,6 +151,13 @@ class TimelineTable:
             until=None if until is None else end,
             more=more,
         )
+
+    def beside_the_usual(self, timeline: Timeline, now: int) -> Timeline:
+        """The timeline, with what the newest sagas that ended say is usual. What was read for that is known for a while."""
+        if now - self._usual_since > USUAL_FOR:
+            some = islice(self.newest(self.partitions(is_open=False), EVER), USUAL_OF)
+            self._usual, self._usual_since = flow.usual(self._case(summary, now) for summary in some), now
+        return self._usual.beside(timeline)
 
     def _oldest_open(self, between: Listings) -> list[Summary]:
         every = [

@@ -29,6 +29,7 @@ STUCK = NOW - timeline.http.STUCK_AFTER - 1
 @pytest.fixture(autouse=True)
 def at_this_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(timeline.http.TABLE, "_usual_since", 0)  # what another test's sagas say is usual is forgotten
 
 
 def keeps_saga(
@@ -479,3 +480,24 @@ def test_what_consumers_gave_up_on_is_for_operators(two_endings):
     (opened,) = call("GET", "/timelines", claims=ADA, query={"ending": "open"}).body["items"]
     assert "giveUps" not in opened
     assert listed({"find": "declined-1"}, ADA) == []
+
+
+def test_a_gap_is_told_beside_what_it_usually_is_and_an_open_saga_beside_what_usually_comes_next(two_endings):
+    # given an order that waits for its confirmation, and takes its time
+    keeps_saga(two_endings, "slow-1")
+    paid = {"eventId": "e-paid", "type": "PaymentSucceeded", "lane": "payment", "causationId": "e-slow-1"}
+    (row,) = (
+        row
+        for row in two_endings.rows["TimelineTable"].values()
+        if row["sagaId"]["S"] == "saga#slow-1" and row["position"]["S"] != sagas.SUMMARY
+    )
+    event = {**from_attributes(row, dict[str, Any]), **paid, "occurredAt": NOW - 100, "shortId": "e-paid"}
+    two_endings.keeps("TimelineTable", to_attributes({**event, "position": f"{NOW - 100:013}#e-paid#s#t"}))
+
+    operators, own = read("slow-1").body, read("slow-1", ADA).body
+
+    assert (operators["events"][1]["gapMs"], operators["events"][1]["usualMs"]) == (900, 40)
+    assert operators["waitsFor"] == [{"lane": "inventory", "type": "InventoryReserved", "usualMs": 50}]
+    # a shopper is not told of others' sagas
+    assert "usualMs" not in own["events"][1]
+    assert "waitsFor" not in own
