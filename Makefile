@@ -165,7 +165,7 @@ cost: $(VENVS) ## What does an order cost? Record every billed call on a cloud o
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)
 
 timeline-cost: .venvs/dev/ready ## What do the events in the timeline's table cost, per million? On AWS as for replay
-	@$(THERE) $(DEV)/python benchmarks/timeline_cost.py
+	@$(THERE) $(DEV)/python -m benchmarks.timeline_cost
 
 scale: .venvs/dev/ready ## Which limit binds first, at how many orders a second? Write the tables of docs/scale.md
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.scale

@@ -274,7 +274,7 @@ def test_flow_tells_what_is_usual_and_what_is_not(run, shop):
     assert re.search(r"stuck-1 +stuck +2026-11-20 12:00:00 +OrderCreated", said)
 
 
-def test_flow_beside_an_earlier_time_tells_what_changed(run, db):
+def test_flow_next_to_an_earlier_time_tells_what_changed(run, db):
     for n in range(5):
         keeps(db, *confirmed(f"before-{n}", STARTED + n))
         keeps(db, *confirmed(f"after-{n}", STARTED + 60_000 + n, paid=400))
