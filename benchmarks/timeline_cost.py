@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 
+from ops import OpsError
 from ops.stack import Stack
 
 MILLION = 1_000_000
@@ -86,4 +87,7 @@ def size_of(rows: list[Item]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OpsError as error:
+        sys.exit(f"error: {error}")
