@@ -24,6 +24,20 @@ DEPTH    =
 SCENARIO =
 ORDERS   =
 MUTANTS  =
+ENDING   =
+TYPE     =
+SLOWER   =
+VARIANT  =
+FIND     =
+LIMIT    =
+JSON     =
+AGAINST  =
+BUS      =
+SAMPLE   =
+SOURCES  =
+SET      =
+POOL     =
+OPERATOR =
 MINUTES  =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
@@ -42,7 +56,7 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate \
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas simulate \
   soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
@@ -88,8 +102,23 @@ replay: .venvs/dev/ready ## Deliver archived events again SINCE=2h [UNTIL=...] [
 	@$(OPS) replay --since "$(SINCE)" $(if $(UNTIL),--until "$(UNTIL)") $(if $(RULE),--rule "$(RULE)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
-timeline: .venvs/dev/ready ## Draw what happened to an order ORDER=...; on AWS as for replay
-	@$(OPS) timeline "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)-timeline")
+timeline: .venvs/dev/ready ## Draw what happened to an order ORDER=... (whole, or the first six characters) [JSON=1]; on AWS as for replay
+	@$(OPS) timeline "$(ORDER)" $(if $(JSON),--json) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+sagas: .venvs/dev/ready ## List sagas [ENDING=stuck] [SINCE=1h] [TYPE=...] [SERVICE=payment] [SLOWER=2s] [FIND=...]; on AWS as for replay
+	@$(OPS) sagas $(if $(ENDING),--ending "$(ENDING)") $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)") \
+	  $(if $(TYPE),--type "$(TYPE)") $(if $(SERVICE),--service "$(SERVICE)") $(if $(SLOWER),--slower "$(SLOWER)") \
+	  $(if $(VARIANT),--variant "$(VARIANT)") $(if $(FIND),--find "$(FIND)") $(if $(LIMIT),--limit "$(LIMIT)") \
+	  $(if $(JSON),--json) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+flow: .venvs/dev/ready ## Show what is usual, and what is not [SINCE=1h] [AGAINST=2h..1h]; on AWS as for replay
+	@$(OPS) flow $(if $(SINCE),--since "$(SINCE)") $(if $(AGAINST),--against "$(AGAINST)") $(if $(JSON),--json) \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+attach: .venvs/dev/ready ## Attach a timeline to any bus BUS=... [SAMPLE=event.json] [SET='Noun=parcel'] [POOL=...]; on AWS as for replay
+	@$(OPS) attach "$(BUS)" $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
+	  $(if $(SOURCES),--sources "$(SOURCES)") $(if $(SET),--set "$(SET)") $(if $(POOL),--pool "$(POOL)") \
+	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(YES),--yes) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
 
 trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...; on AWS as for replay
 	@$(OPS) trace "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
@@ -136,7 +165,7 @@ cost: $(VENVS) ## What does an order cost? Record every billed call on a cloud o
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)
 
 timeline-cost: .venvs/dev/ready ## What do the events in the timeline's table cost, per million? On AWS as for replay
-	@$(THERE) $(DEV)/python benchmarks/timeline_cost.py
+	@$(THERE) $(DEV)/python -m benchmarks.timeline_cost
 
 scale: .venvs/dev/ready ## Which limit binds first, at how many orders a second? Write the tables of docs/scale.md
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.scale

@@ -13,6 +13,9 @@ from typing import Any
 
 import boto3
 
+from ops import OpsError
+from ops.stack import Stack
+
 MILLION = 1_000_000
 
 # https://aws.amazon.com/dynamodb/pricing/on-demand/
@@ -41,9 +44,8 @@ def units(size_in_bytes: int, unit_in_bytes: int) -> int:
 
 
 def main() -> None:
-    stack = os.environ.get("TIMELINE_STACK_NAME", "eventflow-timeline")
-    found = boto3.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId="TimelineTable")
-    table = found["StackResourceDetail"]["PhysicalResourceId"]
+    timeline = Stack.timeline(os.environ.get("STACK_NAME"), boto3.client("cloudformation"))
+    table = timeline.table("TimelineTable")
     sagas: dict[str, list[Item]] = defaultdict(list)
     summaries: dict[str, Item] = {}
     for page in boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table):
@@ -86,4 +88,7 @@ def size_of(rows: list[Item]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OpsError as error:
+        sys.exit(f"error: {error}")

@@ -92,7 +92,7 @@ flow_command = commands.add_parser(
     "time that is asked for. It needs PYTHONPATH=functions, which `make flow` sets.",
 )
 flow_command.add_argument("--since", default="", help="sagas begun from here on: 2h (ago; s, m, h, d) or ISO 8601")
-flow_command.add_argument("--against", default="", metavar="FROM..TO", help="beside those of an earlier time: 2h..1h")
+flow_command.add_argument("--against", default="", metavar="FROM..TO", help="next to those of an earlier time: 2h..1h")
 
 for command in (timeline_command, flow_command):
     command.add_argument("--width", type=int, help="in columns, 60 at least (default: the terminal's; else 80)")
@@ -347,7 +347,7 @@ def _sagas(arguments: argparse.Namespace) -> None:
     asked = sagas.Asked.of(arguments)
     table = timeline.table_of(Stack.timeline(arguments.stack_name, boto3.client("cloudformation")))
     with Console(stderr=True).status("Reading the newest sagas"):
-        found = sagas.look(table, asked, since, until)
+        found = timeline.look(table, sagas.between(since, until), asked.wanted, asked.limit, asked.find)
     sagas.show(found, table, Console(highlight=False), as_json=arguments.json)
 
 

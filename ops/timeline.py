@@ -8,9 +8,9 @@ from eventflow import clock
 from ops import OpsError
 from ops.stack import Stack
 from timeline import sagas
-from timeline.sagas import Saga, Timeline, Vocabulary
+from timeline.sagas import Saga, Summary, Timeline, Vocabulary
 from timeline.search import Found, Wanted
-from timeline.table import EVER, Look, Rules, TimelineTable
+from timeline.table import EVER, MOST_READ, Listings, Look, Rules, TimelineTable
 
 SHORTEST = 6
 """Of a prefix: as for the API's `find`."""
@@ -36,14 +36,28 @@ def meant_by(text: str, table: TimelineTable, stack_name: str) -> tuple[Saga | N
         return saga, nothing
     if len(text) < SHORTEST:
         raise OpsError(f"{stack_name} has no saga {text!r}: to find one, give {SHORTEST} characters of its id or more")
-    look = table.look(table.partitions(), EVER, Wanted(), limit=20, now=clock.now(), find=Found(text))
-    if not look.summaries:
+    found = look(table, EVER, Wanted(), 20, Found(text))
+    if not found.summaries:
         raise OpsError(
-            f"{stack_name} has no saga {text!r}, and of the newest {look.read} none whose id, whose trace's id or one "
+            f"{stack_name} has no saga {text!r}, and of the newest {found.read} none whose id, whose trace's id or one "
             "of whose events' ids begins so: make sagas lists them. One of this moment appears within seconds, one "
             f"from before the timeline was there by: make replay SINCE=7d RULE={stack_name}"
         )
-    return table.saga(look.summaries[0].id) if len(look.summaries) == 1 else None, look
+    return table.saga(found.summaries[0].id) if len(found.summaries) == 1 else None, found
+
+
+def look(table: TimelineTable, between: Listings, wanted: Wanted, limit: int, find: Found | None) -> Look:
+    """The newest sagas that are wanted, `limit` at most, of the newest MOST_READ."""
+    found: list[Summary] = []
+    read, after = 0, None
+    while True:
+        page = table.look(
+            table.partitions(wanted.is_open), between, wanted, limit - len(found), clock.now(), after, find
+        )
+        found += page.summaries
+        read, after = read + page.read, page.last
+        if not after or len(found) == limit or read >= MOST_READ:
+            return Look(found, read, after)
 
 
 def told(saga: Saga, table: TimelineTable) -> Timeline:

@@ -46,7 +46,7 @@ def span(option: str, text: str, now: datetime) -> tuple[datetime, datetime]:
 
 
 def flow_of(table: TimelineTable, since: datetime | None, against: tuple[datetime, datetime] | None) -> Flow:
-    """Of the newest sagas since then, beside those of another time."""
+    """Of the newest sagas since then, next to those of another time."""
 
     def sample(since: datetime | None, until: datetime | None) -> Sample:
         start, end = (int(it.timestamp() * 1000) if it else None for it in (since, until))

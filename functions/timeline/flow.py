@@ -239,7 +239,7 @@ class EdgeChange(Told, frozen=True, kw_only=True):
 
 
 class Compared(Told, frozen=True, kw_only=True):
-    """A window beside an earlier one: what became rarer, slower, new. Those that changed most come first."""
+    """A window next to an earlier one: what became rarer, slower, new. Those that changed most come first."""
 
     variants: Sequence[VariantChange]
     edges: Sequence[EdgeChange]

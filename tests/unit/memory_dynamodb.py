@@ -111,9 +111,7 @@ class MemoryDynamoDB:
         assert wanted["ConsistentRead"]
         self.asked.append(f"BatchGetItem {name}")
         assert all(key.keys() == set(KEYS[name]) for key in wanted["Keys"])
-        keys = [
-            "|".join(self._key("BatchGetItem", key[each]["S"]) for each in KEYS[name]) for key in wanted["Keys"]
-        ]
+        keys = ["|".join(self._key("BatchGetItem", key[each]["S"]) for each in KEYS[name]) for key in wanted["Keys"]]
         if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
             raise refused("BatchGetItem", "ValidationException")
         return {

@@ -372,7 +372,7 @@ def test_a_bus_that_is_not_there_is_named(cloud):
         pass
 
 
-def test_what_an_earlier_crash_left_is_removed_and_who_listens_now_is_left_alone(cloud, monkeypatch):
+def test_what_an_earlier_crash_left_is_removed_and_who_listens_now_stays(cloud, monkeypatch):
     events, sqs = cloud
     monkeypatch.setattr(sample.time, "time", lambda: 1_800_000_000.0)
     old, new = "eventflow-attach-1799990000-a", "eventflow-attach-1799999000-b"

@@ -564,7 +564,9 @@ def _heard(sources: set[str], only: str = "") -> set[str]:
 
 def test_a_stuck_saga_raises_an_alarm_on_the_very_metric_that_the_watch_puts():
     alarm = resources("AWS::CloudWatch::Alarm", TIMELINE)["StuckSagasAlarm"]
-    (put,) = (it["Arguments"] for it in definition("Watch")["States"].values() if "Namespace" in it.get("Arguments", ()))
+    (put,) = (
+        it["Arguments"] for it in definition("Watch")["States"].values() if "Namespace" in it.get("Arguments", ())
+    )
     (metric,) = put["MetricData"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (put["Namespace"], metric["MetricName"])
     # the state machine is told the stack's name

@@ -9,7 +9,7 @@ import pytest
 
 from timeline.sagas import listing_of
 
-from .keeper import MOST_BYTES, given_up, judged, kept, row_of, size, summed_up
+from .keeper import MOST_BYTES, given_up, judged, kept, row_of, size
 from .sam_template import STATE_MACHINES, attribute, definition, walk
 
 State = dict[str, Any]
