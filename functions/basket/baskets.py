@@ -49,6 +49,12 @@ class ShownBasket(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     currency: Currency | None = None
 
 
+class CheckedOut(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The order that the basket becomes."""
+
+    order_id: OrderId
+
+
 class BasketFull(Exception):
     """The basket holds as many products as one order may."""
 

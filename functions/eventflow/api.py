@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -16,12 +16,79 @@ from eventflow import clock, telemetry
 from eventflow.contracts import NOT_CARRIED
 from eventflow.transition import Contended
 
-__all__ = ["Api", "Caller", "Problem", "Response", "forbidden", "invalid", "not_found"]
+__all__ = [
+    "Accepted",
+    "Answer",
+    "Api",
+    "Caller",
+    "Created",
+    "NoContent",
+    "Page",
+    "Problem",
+    "Response",
+    "forbidden",
+    "invalid",
+    "not_found",
+]
 
 B = TypeVar("B")
 
 OPERATORS = "operators"
 """The Cognito group that may read anything, and write what no shopper may."""
+
+
+class Answer(Response[str], Generic[B]):
+    """200 with a `B` as JSON. What a route's handler is annotated to return is what the API's document says of it."""
+
+    STATUS: ClassVar[int] = 200
+
+    def __init__(self, body: B, headers: Mapping[str, str] | None = None) -> None:
+        text = "" if body is None else msgspec.json.encode(body).decode()
+        super().__init__(self.STATUS, "application/json", text, headers=dict(headers or {}))
+
+
+class Created(Answer[B]):
+    """201 with what is new; the header Location says where it is."""
+
+    STATUS = 201
+
+
+class Accepted(Answer[B]):
+    """202: it will be done. The header Location says where its result will be."""
+
+    STATUS = 202
+
+
+class NoContent(Answer[None]):
+    """204: it is done, and there is nothing to say."""
+
+    STATUS = 204
+
+
+class Page(msgspec.Struct, Generic[B], frozen=True, rename="camel", omit_defaults=True):
+    """A part of a list."""
+
+    items: Sequence[B]
+    next_cursor: str | None = None
+    """Where the next page begins, for the parameter `cursor`. Absent on the last page."""
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a request."""
+
+    field: str
+    """Its path in the body, as `items[1].quantity`; or the name of a parameter or a header."""
+    detail: str
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error, as RFC 9457 has it. Some have members of their own beside these."""
+
+    title: str
+    status: int
+    detail: str
+    errors: Sequence[FieldError] = ()
+    """Absent where the problem is not about a field."""
 
 
 class Problem(Exception):
@@ -34,8 +101,9 @@ class Problem(Exception):
         self.status, self.title, self.detail, self.field, self.more = status, title, detail, field, more or {}
 
     def response(self) -> Response[str]:
-        errors = {"errors": [{"field": self.field, "detail": self.detail}]} if self.field else {}
-        body = {"title": self.title, "status": self.status, "detail": self.detail, **errors, **self.more}
+        errors = [FieldError(self.field, self.detail)] if self.field else []
+        details = ProblemDetails(title=self.title, status=self.status, detail=self.detail, errors=errors)
+        body = msgspec.to_builtins(details) | self.more
         return Response(self.status, "application/problem+json", msgspec.json.encode(body).decode())
 
 
@@ -71,8 +139,9 @@ class Api:
         self.router.exception_handler(Problem)(Problem.response)
         self.router.exception_handler(ServiceError)(_of_the_router)
         self.router.exception_handler(Contended)(_contended)
+        self.domain_problems = dict(domain_problems or {})
         self.router.exception_handler(Exception)(self._unexpected)
-        for error, status in (domain_problems or {}).items():
+        for error, status in self.domain_problems.items():
             self.router.exception_handler(error)(_of_the_domain(status))
         self.handler = telemetry.instrumented(self._handle)
 
@@ -161,19 +230,25 @@ class Api:
             raise invalid("cursor", "not a cursor of this list; take `nextCursor` of the page before") from None
 
     @staticmethod
-    def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
-        text = "" if body is None else msgspec.json.encode(body).decode()
-        return Response(status, "application/json", text, headers=dict(headers or {}))
+    def answer(body: B, headers: Mapping[str, str] | None = None) -> Answer[B]:
+        return Answer(body, headers)
+
+    def created(self, body: B, path: str, headers: Mapping[str, str] | None = None) -> Created[B]:
+        """`path` of this API is where it is."""
+        return Created(body, {**self.location(path), **(headers or {})})
+
+    def accepted(self, body: B, path: str) -> Accepted[B]:
+        """`path` of this API is where its result will be."""
+        return Accepted(body, self.location(path))
 
     def location(self, path: str) -> dict[str, str]:
         """The header that says where `path` of this API is, under the stage by which it is reached."""
         event = self.router.current_event
         return {"Location": event.request_context.path.removesuffix(event.path) + path}
 
-    def page(self, items: Sequence[Any], last: Any | None) -> Response[str]:
+    def page(self, items: Sequence[B], last: Any | None) -> Answer[Page[B]]:
         """A page of a list. `last` is where it ended, if there are more: the next page's cursor, made opaque."""
-        following = {"nextCursor": base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()} if last else {}
-        return self.answer({"items": items, **following})
+        return self.answer(Page(items, base64.urlsafe_b64encode(msgspec.json.encode(last)).decode() if last else None))
 
     def _handle(self, event: Any, context: Any) -> Any:
         return self.router.resolve(event, context)

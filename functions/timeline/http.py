@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from eventflow import clock, telemetry
-from eventflow.api import Api, Response, invalid, not_found
+from eventflow.api import Answer, Api, Page, invalid, not_found
 from eventflow.attributes import Attributes, to_attributes
 from eventflow.store import Table
 from timeline import sagas
@@ -41,7 +41,8 @@ api = Api()
 
 # A foreign id may be any text, more than the router takes for a parameter; a REST API hands it on as it is in the URL.
 @api.router.get("/timelines/.+")
-def read() -> Response[str]:
+def read() -> Answer[sagas.Timeline]:
+    """Read what happened to an order: its events, and what led to what."""
     _, _, id_in_path = api.router.current_event.path.partition("/timelines/")
     saga_id = api.checked("sagaId", unquote(id_in_path), sagas.SagaId)
     telemetry.follow(saga_id)
@@ -61,7 +62,8 @@ class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @api.router.get("/timelines")
-def newest_first() -> Response[str]:
+def newest_first() -> Answer[Page[sagas.Listed]]:
+    """List the sagas that the caller may see, newest first."""
     status = api.checked("status", api.query("status"), Status | None)
     limit, after, now = api.limit(), api.cursor(Position), clock.now()
     if after and len(after.listing.encode()) > LONGEST_LISTING:
