@@ -94,8 +94,8 @@ timeline: .venvs/dev/ready ## Draw what happened to an order ORDER=...; on AWS a
 trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...; on AWS as for replay
 	@$(OPS) trace "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
 
-schemas: .venvs/dev/ready ## Write schemas/ anew from the contracts
-	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
+schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/ from the code and the templates
+	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
 test: test-unit test-simulation test-system ## Run all tests
 

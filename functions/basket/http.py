@@ -11,6 +11,7 @@ from basket.baskets import (
     BasketFull,
     CheckedOut,
     CheckoutRequest,
+    CurrentTotal,
     NothingToCheckOut,
     QuantityRequest,
     ShownBasket,
@@ -95,8 +96,9 @@ def check_out() -> Accepted[CheckedOut]:
         order_id = earlier.answer
         telemetry.follow(order_id)
     except TotalChanged as changed:
-        now = {"totalPrice": changed.quote.total_price, "currency": changed.quote.currency}
-        raise Problem(409, "Total changed", str(changed), "expectedTotal", more=now) from None
+        raise Problem(
+            409, "Total changed", str(changed), "expectedTotal", more=CurrentTotal.of(changed.quote)
+        ) from None
     return api.accepted(CheckedOut(order_id=order_id), f"/orders/{order_id}")
 
 

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -29,9 +29,13 @@ __all__ = [
     "forbidden",
     "invalid",
     "not_found",
+    "title_of",
 ]
 
 B = TypeVar("B")
+
+IdempotencyKey = Annotated[str, msgspec.Meta(max_length=255)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]
 
 OPERATORS = "operators"
 """The Cognito group that may read anything, and write what no shopper may."""
@@ -95,15 +99,15 @@ class Problem(Exception):
     """An answer that is an error. `field` names what of the request it is about; `more` is what else a client needs."""
 
     def __init__(
-        self, status: int, title: str, detail: str, field: str | None = None, *, more: Mapping[str, Any] | None = None
+        self, status: int, title: str, detail: str, field: str | None = None, *, more: msgspec.Struct | None = None
     ) -> None:
         super().__init__(detail)
-        self.status, self.title, self.detail, self.field, self.more = status, title, detail, field, more or {}
+        self.status, self.title, self.detail, self.field, self.more = status, title, detail, field, more
 
     def response(self) -> Response[str]:
         errors = [FieldError(self.field, self.detail)] if self.field else []
         details = ProblemDetails(title=self.title, status=self.status, detail=self.detail, errors=errors)
-        body = msgspec.to_builtins(details) | self.more
+        body = msgspec.to_builtins(details) | (msgspec.to_builtins(self.more) if self.more else {})
         return Response(self.status, "application/problem+json", msgspec.json.encode(body).decode())
 
 
@@ -172,8 +176,8 @@ class Api:
         return body
 
     @staticmethod
-    def checked(name: str, value: str | None, kind: Any) -> Any:
-        """A parameter of the path or the query, if it keeps the contract of `kind`. Raises Problem (400)."""
+    def checked(name: str, value: str | int | None, kind: Any) -> Any:
+        """A parameter of the path or the query, or a header, if it keeps the contract `kind`. Raises Problem (400)."""
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
@@ -185,10 +189,7 @@ class Api:
 
     def idempotency_key(self) -> str:
         """The header Idempotency-Key; empty where there is none. Raises Problem (400)."""
-        key = self.header("Idempotency-Key")
-        if len(key) > 255:
-            raise invalid("Idempotency-Key", "255 characters at most")
-        return key
+        return str(self.checked("Idempotency-Key", self.header("Idempotency-Key"), IdempotencyKey))
 
     def require_idempotency_key(self) -> str:
         """The header Idempotency-Key. Raises Problem: 428 where there is none, and 400."""
@@ -203,9 +204,8 @@ class Api:
     def limit(self) -> int:
         """The query's `limit`, how many a page holds: 20, if it does not say. Raises Problem (400)."""
         given = self.query("limit") or "20"
-        if not re.fullmatch("[1-9][0-9]?|100", given):
-            raise invalid("limit", "a whole number from 1 to 100")
-        return int(given)
+        whole = int(given) if re.fullmatch("[1-9][0-9]{0,2}", given) else given
+        return int(self.checked("limit", whole, Limit))
 
     def instant(self, name: str, default: str) -> str:
         """The query's `name`, a date or a time in ISO 8601 (UTC unless it says otherwise), as `clock.iso` writes it.
@@ -259,10 +259,14 @@ class Api:
         return Problem(500, "Internal error", f"not your fault; the log has it under {request_id}").response()
 
 
+def title_of(error: type[Exception]) -> str:
+    """An error of the domain in words: "Unknown product"."""
+    return re.sub(r"\B(?=[A-Z])", " ", error.__name__).capitalize()
+
+
 def _of_the_domain(status: int) -> Any:
     def respond(error: Exception) -> Response[str]:
-        title = re.sub(r"\B(?=[A-Z])", " ", type(error).__name__).capitalize()  # "Unknown product"
-        return Problem(status, title, str(error)).response()
+        return Problem(status, title_of(type(error)), str(error)).response()
 
     return respond
 
