@@ -9,16 +9,20 @@ import json
 import sys
 from pathlib import Path
 
-from ops import OpsError, openapi, schemas
+from ops import OpsError, asyncapi, catalogue, openapi, schemas
 from ops.templates import ROOT
 
-FOLDERS = {"docs/api": "*.json"}
+FOLDERS = {"docs/api": "*.json", "docs/events": "*.md"}
 """Where the documents are, and which files there are ours: one that is no longer made is removed."""
 
 
 def generated() -> dict[str, str]:
     """Every document, by its path in the repository. Raises OpsError where something is not described."""
-    return {"docs/api/openapi.json": _json(openapi.document())}
+    return {
+        "docs/api/openapi.json": _json(openapi.document()),
+        "docs/api/asyncapi.json": _json(asyncapi.document()),
+        **catalogue.pages(),
+    }
 
 
 def strays(documents: dict[str, str], root: Path = ROOT) -> list[str]:

@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -74,7 +74,8 @@ def document() -> Json:
     schemas = {_key(kind): shape for kind, shape in zip(kinds, shapes, strict=True)}
     paths: dict[str, Json] = {}
     for operation in operations:
-        path = paths.setdefault(operation.route.path, _servers(operation.route.function.template))
+        template = operation.route.function.template
+        path = paths.setdefault(operation.route.path, {} if template == APIS[0] else _servers(template))
         path[operation.route.method.lower()] = operation.as_json(schemas)
     found = {
         "openapi": "3.1.0",
@@ -84,7 +85,7 @@ def document() -> Json:
             "description": INTRODUCTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": _servers(ROOT / "template.yaml")["servers"],
+        "servers": _servers(APIS[0])["servers"],
         "tags": [{"name": service, "description": it} for service, it in _services(operations).items()],
         "security": [{"users": []}],
         "paths": paths,
@@ -126,7 +127,7 @@ class Operation:
 
     def __init__(self, route: Route) -> None:
         self.route = route
-        self.handler = _handler(route)
+        self.handler = handler_of(route)
         self.code = read(self.handler)
         self.body = next((call.argument(0) for call in self._calls(Api.body)), None)
 
@@ -176,13 +177,15 @@ class Operation:
     def refusals(self) -> list[Refusal]:
         """All problems that the code may answer with, by status."""
         api: Api = self.route.function.module.api
-        found = {refusal.title: refusal for refusal in map(_refusal, self._calls(Problem)) if refusal}
+        words = {title_of(error): _text(error) for error in self.code.raised if error not in (Problem, Contended)}
+        found = {it.title: it for call in self._calls(Problem) if (it := _refusal(call, words))}
         for error in self.code.raised:
             if error in api.domain_problems:
                 refusal = Refusal(api.domain_problems[error], title_of(error), _text(error))
                 found[refusal.title] = refusal
         if Contended in self.code.raised:
-            found["Contended"] = Refusal(409, "Contended", _text(Contended), retry=True)
+            text = "Others change the same row all the time. Nothing was done; it may be tried again."
+            found["Contended"] = Refusal(409, "Contended", text, retry=True)
         found["Internal error"] = Refusal(500, "Internal error", "Not the client's fault. The log has the reason.")
         return sorted(found.values(), key=lambda it: (it.status, it.title))
 
@@ -262,8 +265,8 @@ class Refusal:
     retry: bool = False
 
 
-def _refusal(call: Call) -> Refusal | None:
-    """None where the problem is made of what is only known when the code runs."""
+def _refusal(call: Call, words: Mapping[str, str]) -> Refusal | None:
+    """`words` are those of errors, by title. None where the problem is made of what is only known when the code runs."""
     status, title, detail, field = (call.argument(index) for index in range(4))
     if not isinstance(status, int):
         return None
@@ -272,7 +275,7 @@ def _refusal(call: Call) -> Refusal | None:
         for it in call.node.keywords
         if it.arg == "more" and isinstance(it.value, ast.Call)
     )
-    text = detail if isinstance(detail, str) else STANDARD[status]
+    text = detail if isinstance(detail, str) else words.get(title, STANDARD[status])
     return Refusal(status, title, text, field if isinstance(field, str) else None, more)
 
 
@@ -329,7 +332,7 @@ def _text(error: type[Exception]) -> str:
     return " ".join(error.__doc__.split())
 
 
-def _handler(route: Route) -> Callable[..., Any]:
+def handler_of(route: Route) -> Callable[..., Any]:
     """The function that answers a route. Raises OpsError."""
     path = re.sub(r"{\w+\+?}", "x", route.path)
     for method, rule, handler in _answered(route):

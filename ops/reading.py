@@ -244,6 +244,15 @@ def _tree(function: FunctionType) -> ast.FunctionDef:
     return tree
 
 
+def taken_by(handler: Callable[..., Any]) -> list[type[Fact]]:
+    """The facts that a consumer takes: those that its decorator names."""
+    function = inspect.unwrap(handler)
+    assert isinstance(function, FunctionType)
+    named = [it for decorator in _tree(function).decorator_list for it in ast.walk(decorator)]
+    facts = [function.__globals__.get(it.id) for it in named if isinstance(it, ast.Name)]
+    return [it for it in facts if isinstance(it, type) and issubclass(it, Fact)]
+
+
 def constructed(found: Read) -> Iterator[type[Fact]]:
     """The facts that are made."""
     for call in found.calls:

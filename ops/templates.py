@@ -43,8 +43,8 @@ class Rule:
     function: Function | None
     queue: str | None = None
 
-    def lets_through(self, source: str, detail_type: str) -> bool:
-        return bool(matches(self.pattern, {"source": source, "detail-type": detail_type, "detail": {}}))
+    def lets_through(self, event: Json) -> bool:
+        return bool(matches(self.pattern, event))
 
 
 @dataclass(frozen=True)
