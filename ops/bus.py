@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import json
 import textwrap
 from collections.abc import Iterator
@@ -93,9 +94,7 @@ def _listeners(fact: type[Fact]) -> Iterator[Listener]:
                 handler = rule.function.module.handler
                 taken = [it for it in taken_by(handler) if it.is_announced_by(fact.SOURCE, fact.detail_type())]
                 if not taken:
-                    raise OpsError(
-                        f"{rule.listener} is sent {fact.detail_type()}, which {handler.__module__} does not take"
-                    )
+                    raise OpsError(f"{rule.listener} is sent {fact.detail_type()}, which its code does not take")
                 told = tuple(sorted(set(constructed(read(handler, taken[0]))), key=lambda it: it.detail_type()))
             yield Listener(rule, told, path != ROOT / "template.yaml")
 
@@ -151,11 +150,10 @@ def meanings(kind: type[Any]) -> dict[str, str]:
             continue
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
         assert isinstance(tree, ast.ClassDef)
-        names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))  # type: ignore[attr-defined]
-        for field, text in zip(tree.body, tree.body[1:], strict=False):
+        names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+        fields = [it for it in tree.body if "ClassVar" not in ast.unparse(it)]
+        for field, text in itertools.pairwise(fields):
             match field, text:
-                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(said))) if (
-                    name in names
-                ):
+                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(said))):
                     found[names[name]] = " ".join(said.split())
     return found

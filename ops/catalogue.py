@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import msgspec
 
 from ops.bus import Announcer, Event, Listener, meanings, on_the_bus, sample
 from ops.schemas import Json, shapes_of
@@ -41,7 +41,8 @@ what follows from it. [asyncapi.json](../api/asyncapi.json) says the same to mac
 ## The map
 
 From left to right: who announces an event, and which services listen. The timeline listens to all of them, and is not
-drawn.
+drawn. Any service may announce an event of its own whose type ends in `Failed`, with an `orderId`: orders takes it as
+a veto of that order, as it does `PaymentFailed`.
 
 ```mermaid
 flowchart LR
@@ -97,10 +98,7 @@ def _page(event: Event) -> str:
 
 
 def _announcer(it: Announcer) -> str:
-    upon = (
-        f"[{it.upon}]({it.upon}.md)" if it.event else f"`{it.upon}`" if it.upon.partition(" ")[0].isupper() else it.upon
-    )
-    return f"{it.service}, upon {upon}"
+    return f"{it.service}, upon " + (f"[{it.upon}]({it.upon}.md)" if it.event else it.upon)
 
 
 def _listener(it: Listener) -> str:
@@ -117,7 +115,7 @@ def _consequences(event: Event) -> str:
         for fact in (listener.announces or (None,))
     ]
     if not edges:
-        return "No service does anything upon it.\n"
+        return "No service acts upon it.\n"
     told = sorted({fact.detail_type() for it in event.listeners for fact in it.announces})
     links = ", ".join(f"[{name}]({name}.md)" for name in told) or "no other event"
     return "\n".join(("```mermaid", "flowchart LR", *edges, "```", "", f"What may follow: {links}.", ""))
@@ -152,7 +150,7 @@ def _rows(node: Json, root: Json, said: dict[str, str], prefix: str = "") -> Ite
         if reference := inner.get("$ref"):
             kind = root["$defs"][reference.rpartition("/")[2]]
             suffix = "[]." if "items" in field else "."
-            yield from _rows(kind, root, FIELDS.get(kind["title"], {}), f"{prefix}{name}{suffix}")
+            yield from _rows(kind, root, _said_of(kind["title"]), f"{prefix}{name}{suffix}")
 
 
 STANDARD = {
@@ -163,45 +161,34 @@ STANDARD = {
 """What every event has, beside the fields of its contract."""
 
 
-def _structs() -> dict[str, dict[str, str]]:
-    """The meanings of fields of the Structs that events are made of, by the Struct's name."""
-    import eventflow.contracts
-    import eventflow.events.basket
-    import eventflow.events.intake
-    import eventflow.events.lines
-
-    modules = (eventflow.contracts, eventflow.events.basket, eventflow.events.intake, eventflow.events.lines)
-    kinds = [it for module in modules for it in vars(module).values() if isinstance(it, type)]
-    return {it.__name__: meanings(it) for it in kinds if issubclass(it, msgspec.Struct) and it.__struct_fields__}
-
-
-FIELDS = _structs()
+@cache
+def _said_of(struct: str) -> dict[str, str]:
+    """What the fields mean of a Struct that events are made of."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("eventflow.")]
+    (kind, *_) = [vars(module)[struct] for module in modules if struct in vars(module)]
+    return meanings(kind)
 
 
 def _type(field: Json) -> str:
     if "anyOf" in field:
         return " or ".join(_type(it) for it in field["anyOf"])
     if "items" in field and isinstance(field["items"], dict):
-        return f"list, {_bounds(field, 'Items')}".removesuffix(", ")
+        return "list, " + _bounds(field, "minItems", "maxItems", " items")
     if "$ref" in field:
         return "object"
     if "const" in field:
         return f'`"{field["const"]}"`'
-    bounds = [_bounds(field, "Length"), _bounds(field, "imum")]
+    length, size = _bounds(field, "minLength", "maxLength", " characters"), _bounds(field, "minimum", "maximum")
     shape = f"`{field['pattern']}`" if "pattern" in field else field.get("format", "")
-    return ", ".join(filter(None, [field.get("type", "any"), *bounds, shape]))
+    return ", ".join(filter(None, [field["type"], length, size, shape]))
 
 
-def _bounds(field: Json, of: str) -> str:
-    least, most = (
-        (field.get("min" + of), field.get("max" + of)) if of != "imum" else (field.get("minimum"), field.get("maximum"))
-    )
-    unit = {"Length": " characters", "Items": " items", "imum": ""}[of]
-    if least is None and most is None:
+def _bounds(field: Json, least: str, most: str, unit: str = "") -> str:
+    if least not in field and most not in field:
         return ""
-    if most is None:
-        return f"{least}{unit} or more"
-    return f"{least or 0} to {most}{unit}"
+    if most not in field:
+        return f"{field[least]} or more{unit}"
+    return f"{field.get(least, 0)} to {field[most]}{unit}"
 
 
 def _services(them: tuple[Announcer, ...] | list[Listener]) -> str:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from ops import OpsError, asyncapi, catalogue, openapi, schemas
+from ops.pages import asyncapi_page, openapi_page
 from ops.templates import ROOT
 
 FOLDERS = {"docs/api": "*.json", "docs/events": "*.md"}
@@ -18,9 +19,12 @@ FOLDERS = {"docs/api": "*.json", "docs/events": "*.md"}
 
 def generated() -> dict[str, str]:
     """Every document, by its path in the repository. Raises OpsError where something is not described."""
+    of_http, of_the_bus = openapi.document(), asyncapi.document()
     return {
-        "docs/api/openapi.json": _json(openapi.document()),
-        "docs/api/asyncapi.json": _json(asyncapi.document()),
+        "docs/api/openapi.json": _json(of_http),
+        "docs/api/openapi.html": openapi_page(of_http),
+        "docs/api/asyncapi.json": _json(of_the_bus),
+        "docs/api/asyncapi.html": asyncapi_page(of_the_bus),
         **catalogue.pages(),
     }
 

@@ -266,7 +266,7 @@ class Refusal:
 
 
 def _refusal(call: Call, words: Mapping[str, str]) -> Refusal | None:
-    """`words` are those of errors, by title. None where the problem is made of what is only known when the code runs."""
+    """`words` are those of errors, by title. None where the status is only known when the code runs."""
     status, title, detail, field = (call.argument(index) for index in range(4))
     if not isinstance(status, int):
         return None

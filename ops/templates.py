@@ -44,7 +44,7 @@ class Rule:
     queue: str | None = None
 
     def lets_through(self, event: Json) -> bool:
-        return bool(matches(self.pattern, event))
+        return matches(self.pattern, event)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Function:
         """Whether its code is in functions/, and not the add-on's or the example's own."""
         globals_ = _template(self.template).get("Globals", {}).get("Function", {})
         code = self.properties.get("CodeUri") or globals_.get("CodeUri", ".")
-        return (self.template.parent / code).resolve() == FUNCTIONS
+        return bool((self.template.parent / code).resolve() == FUNCTIONS)
 
     @property
     def module(self) -> ModuleType:
