@@ -76,7 +76,7 @@ def document() -> Json:
     for operation in operations:
         template = operation.route.function.template
         path = paths.setdefault(operation.route.path, {} if template == APIS[0] else _servers(template))
-        path[operation.route.method.lower()] = operation.as_json(schemas)
+        path[operation.route.method.lower()] = operation.as_json(schemas, operations)
     found = {
         "openapi": "3.1.0",
         "info": {
@@ -189,7 +189,27 @@ class Operation:
         found["Internal error"] = Refusal(500, "Internal error", "Not the client's fault. The log has the reason.")
         return sorted(found.values(), key=lambda it: (it.status, it.title))
 
-    def as_json(self, schemas: dict[str, Json]) -> Json:
+    @property
+    def id(self) -> str:
+        return f"{self.route.function.service}.{re.sub(r'_(.)', lambda it: it[1].upper(), self.handler.__name__)}"
+
+    def _links(self, operations: list[Operation]) -> Json:
+        """What can be asked about the answer: of a page the next one, of something new all that is at its place."""
+        if self._calls(Api.page):
+            return {"nextPage": {"operationId": self.id, "parameters": {"cursor": "$response.body#/nextCursor"}}}
+        found: Json = {}
+        for call in (*self._calls(Api.created), *self._calls(Api.accepted)):
+            place = "".join(
+                part.value if isinstance(part, ast.Constant) else "x" for part in getattr(call.node.args[1], "values", [])
+            )
+            for other in operations:
+                (name,) = re.findall(r"{(\w+)}", other.route.path) or [""]
+                if f"{re.sub('{.+?}', 'x', other.route.path)}/".startswith(f"{place}/"):
+                    parameters = {name: f"$response.body#/{name}"}
+                    found[other.id.replace(".", "-")] = {"operationId": other.id, "parameters": parameters}
+        return found
+
+    def as_json(self, schemas: dict[str, Json], operations: list[Operation]) -> Json:
         if not self.handler.__doc__:
             raise self._says_too_little("say in a docstring what it does")
         summary, *more = " ".join(self.handler.__doc__.split()).split(". ", 1)
@@ -198,9 +218,8 @@ class Operation:
         samples = _samples(self.route)
         sample = next(iter(samples.values()))
         announced = sorted({fact.detail_type() for fact in constructed(self.code)})
-        name = re.sub(r"_(\w)", lambda it: it[1].upper(), self.handler.__name__)
         found: Json = {
-            "operationId": f"{self.route.function.service}.{name}",
+            "operationId": self.id,
             "tags": [self.route.function.service],
             "summary": summary.removesuffix("."),
             **({"description": " ".join(more)} if more else {}),
@@ -211,6 +230,8 @@ class Operation:
             content["examples"] = {name: {"value": json.loads(it["body"])} for name, it in samples.items()}
             found["requestBody"] = {"required": True, "content": {"application/json": content}}
         found["responses"] = self._responses(schemas)
+        if links := self._links(operations):
+            found["responses"][str(self.answer[0].STATUS)]["links"] = links
         if self.route.is_open:
             found["security"] = []
         if announced:
