@@ -91,7 +91,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     title: str
     status: int
     detail: str
-    errors: Sequence[FieldError] = ()
+    errors: tuple[FieldError, ...] = ()
     """Absent where the problem is not about a field."""
 
 
@@ -105,7 +105,7 @@ class Problem(Exception):
         self.status, self.title, self.detail, self.field, self.more = status, title, detail, field, more
 
     def response(self) -> Response[str]:
-        errors = [FieldError(self.field, self.detail)] if self.field else []
+        errors = (FieldError(self.field, self.detail),) if self.field else ()
         details = ProblemDetails(title=self.title, status=self.status, detail=self.detail, errors=errors)
         body = msgspec.to_builtins(details) | (msgspec.to_builtins(self.more) if self.more else {})
         return Response(self.status, "application/problem+json", msgspec.json.encode(body).decode())
