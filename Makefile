@@ -176,8 +176,8 @@ simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=
 soak: $(VENVS) ## Place random orders and kill functions at random | [ORDERS=2000] [MINUTES=20] [SEED=...]
 	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
 
-schemas: .venvs/dev/ready ## Write schemas/ from the contracts
-	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
+schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
+	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
 benchmark: .venvs/dev/ready ## Compare each function's import time with a bare handler's
 	@$(DEV)/python benchmarks/imports.py
