@@ -62,6 +62,12 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
+def first_layer_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each delivery reaches the decision: that an event is consumed once is told in test_subscriber."""
+    monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
+
+
+@pytest.fixture
 def db(monkeypatch: pytest.MonkeyPatch) -> MemoryDynamoDB:
     """All tables, empty, behind every service; basket and orders each with a price list of its own."""
     import basket.http

@@ -43,8 +43,6 @@ from .sam_template import (
     triggers,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
-
 SAMPLES: dict[str, Any] = {
     str(path.relative_to(ROOT / "events")): json.loads(path.read_text())
     for path in sorted((ROOT / "events").rglob("*.json"))
@@ -259,8 +257,8 @@ def deliver(handler: Any, sample: str) -> Any:
     return handler(SAMPLES[sample], LambdaContext())
 
 
+@pytest.mark.usefixtures("first_layer_off")
 def test_the_samples_tell_the_story_of_a_shop(db, monkeypatch):
-    monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
     asked: list[str] = []
 
     def tell(*samples: str) -> list[Any]:
