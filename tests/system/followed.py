@@ -3,7 +3,7 @@
 - A block under a file's name (**`path`**) is that whole file, or stands above a line that is there.
 - A block of `diff` is an edit of the file that was named last: what it shows of the file must be there once.
 - A block of `bash` is run, in the shell in which those before it were; one of `text` below it is what is to be seen, a
-  line after the other, in which `...` stands for anything.
+  line after the other, in which `...` stands for what differs.
 """
 
 import re
@@ -84,9 +84,10 @@ def follow(commands: Commands, run: Callable[[str], CompletedProcess[str]]) -> N
     while True:
         finished = run(commands.script)
         said = finished.stdout + finished.stderr
-        if finished.returncode == 0 and not (missing := unseen(commands.seen, said)):
+        missing = unseen(commands.seen, said)
+        if finished.returncode == 0 and not missing:
             return
-        if finished.returncode or time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             why = f"exit code {finished.returncode}" if finished.returncode else f"not seen: {missing}"
             raise AssertionError(f"{why}\n{commands.script}\n{said[-6000:]}")
         time.sleep(0.5)
@@ -96,7 +97,8 @@ def unseen(expected: str, said: str) -> str:
     """The first line that is expected and was not said, after those before it."""
     lines = iter(said.splitlines())
     for line in expected.splitlines():
-        pattern = re.compile(".*".join(map(re.escape, line.split("..."))))
-        if not any(pattern.fullmatch(it) for it in lines):
+        pattern = ".+".join(map(re.escape, line.removeprefix("...").removesuffix("...").split("...")))
+        before, after = ".*" * line.startswith("..."), ".*" * line.endswith("...")
+        if not any(re.fullmatch(f"{before}{pattern}{after}", it) for it in lines):
             return line
     return ""

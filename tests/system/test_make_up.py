@@ -151,16 +151,18 @@ def test_the_tutorial_leads_to_a_service_that_works_and_the_orders_under_way_not
       test ! -e enough || exit 0
       curl -sf "$API_URL/orders" -H "Authorization: $OTHER_SHOPPER_TOKEN" -H "Idempotency-Key: under-way-$each" \
         -d "{\\"productId\\": \\"$DEMO_PRODUCT\\", \\"quantity\\": 1}" || exit 1
-      echo; sleep 1
+      echo; sleep 3
     done"""
     shell = "if [ -e shell ]; then . ./shell; fi; set -a" + BRIEFLY
     with ThreadPoolExecutor() as meanwhile:
-        ordering = meanwhile.submit(run, running, orders_in_a_row)
+        ordering = meanwhile.submit(run, running, orders_in_a_row, seconds=900)
         try:
             # when the page is followed
             for step in steps((ROOT / "docs" / "tutorial.md").read_text()):
                 if isinstance(step, Commands):
-                    follow(step, lambda script: run(running, f"{shell}\n{script}\nset +u; export -p > shell"))
+                    follow(
+                        step, lambda script: run(running, f"{shell}\n{script}\nset +u; export -p > shell", seconds=400)
+                    )
                 else:
                     make(step, running)
         finally:
