@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import boto3
@@ -180,3 +180,18 @@ class Table(Generic[S]):
             rows = self.read_many(keys) if keys else {}
             return [rows[key] for key in keys if key in rows], more
         return [from_attributes(item, self._kind) for item in found["Items"]], more
+
+    def every(self, index: str, attribute: str, value: str) -> Iterator[S]:
+        """All states of a partition of an index, which has whole rows; read as far as they are asked for."""
+        request: Any = {
+            "TableName": self.name,
+            "IndexName": index,
+            "KeyConditionExpression": "#p = :p",
+            "ExpressionAttributeNames": {"#p": attribute},
+            "ExpressionAttributeValues": {":p": {"S": value}},
+        }
+        while request:
+            found = dynamodb.query(**request)
+            yield from (from_attributes(item, self._kind) for item in found["Items"])
+            last = found.get("LastEvaluatedKey")
+            request = {**request, "ExclusiveStartKey": last} if last else None

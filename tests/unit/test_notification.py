@@ -14,8 +14,6 @@ from notification import consumer, memory
 from .lambda_context import LambdaContext
 from .memory_dynamodb import MemoryDynamoDB
 
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
-
 NOON = 1_769_860_800_000
 
 
