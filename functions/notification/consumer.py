@@ -21,7 +21,7 @@ MEMORY = Memory(os.environ["NOTIFICATIONS_TABLE"])
 sns = boto3.client("sns") if TOPIC_ARN else None
 
 
-@subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded)
+@subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded, one_at_a_time=True)
 def handler(received: Received[Told]) -> None:
     message = message_about(received.fact, received.occurred_at)
     newer = MEMORY.newer(received.fact.order_id, received.occurred_at)
