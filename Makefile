@@ -31,7 +31,7 @@ DEV       = .venvs/dev/bin
 UV        = .venvs/uv/bin/uv
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
-CODE      = $(wildcard functions local ops tests timeline examples benchmarks)
+CODE      = $(wildcard functions local ops tests timeline examples benchmarks cost)
 TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yaml examples/*/template.yaml)
 
 # On the embedded cloud, unless the shell names an AWS account.
@@ -119,7 +119,7 @@ soak: $(VENVS) ## Random orders on an embedded cloud of its own, functions kille
 lint: .venvs/dev/ready ## Check format, code, types and templates
 	@$(DEV)/ruff format --check $(CODE)
 	@$(DEV)/ruff check $(CODE)
-	@$(DEV)/mypy $(wildcard functions local ops timeline)
+	@$(DEV)/mypy $(wildcard functions local ops timeline cost)
 	@$(DEV)/cfn-lint $(TEMPLATES)
 	@for template in $(TEMPLATES); do \
 	  SAM_CLI_TELEMETRY=0 $(DEV)/sam validate --lint --region us-east-1 --template-file "$$template" || exit; \

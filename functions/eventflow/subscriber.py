@@ -12,10 +12,7 @@ from aws_lambda_powertools.utilities.idempotency import (
     IdempotencyConfig,
     idempotent_function,
 )
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyItemAlreadyExistsError,
-    IdempotencyItemNotFoundError,
-)
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyItemAlreadyExistsError
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS, DataRecord
 
 from eventflow import telemetry
@@ -26,26 +23,28 @@ from eventflow.store import dynamodb
 
 
 class WrittenOnce(DynamoDBPersistenceLayer):
-    """Powertools' record of an event, read before the event is handled and written after: a read costs a fifth of the
+    """Powertools' record of an event, read before the event is handled and written after: the read costs a tenth of the
     write that it replaces, which says "in progress".
 
-    What that one guards is that two deliveries are not handled at once. Here they may be, and the conditional writes
-    beneath let one of them through (docs/decisions.md, "The record of an event is written once").
+    What that one guards is that two deliveries are not handled at once. Here they are, where they come at the same
+    moment, and the conditional writes beneath let one of them through (docs/decisions.md, "The record of an event is
+    written once").
     """
 
     def _put_record(self, data_record: DataRecord) -> None:
-        try:
-            found = self._get_record(data_record.idempotency_key)
-        except IdempotencyItemNotFoundError:
-            return
-        if found.status == STATUS_CONSTANTS["COMPLETED"]:
+        # not consistent, which would cost twice as much: who reads too early is one of two at once
+        item = self.client.get_item(TableName=self.table_name, Key=self._get_key(data_record.idempotency_key)).get(
+            "Item"
+        )
+        found = self._item_to_data_record(item) if item else None
+        if found and found.status == STATUS_CONSTANTS["COMPLETED"]:
             raise IdempotencyItemAlreadyExistsError(old_data_record=found)
 
     def _delete_record(self, data_record: DataRecord) -> None:
         """A delivery that failed has written none, and must leave that of another one alone."""
 
 
-def subscriber(*facts: type[Fact], one_at_a_time: bool = False) -> Callable[[Consume], telemetry.Handler]:
+def subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:
     """Make a function that takes a `Received` of one of `facts` the Lambda handler of an EventBridge rule.
 
     It runs once per event of a service: the idempotency key is the event's identity as it was read, which is the
@@ -53,17 +52,16 @@ def subscriber(*facts: type[Fact], one_at_a_time: bool = False) -> Callable[[Con
     copied another's metadata is heard. Raising brings the event again (twice, by Lambda), then puts it into the
     service's failed-events queue. An event that breaks its contract raises before anything is written.
 
-    `one_at_a_time`: while one delivery of an event is handled, another one raises, and comes again. It costs a write
-    for each event, and is for what no conditional write guards, an e-mail for one.
+    Two deliveries that come at the same moment are both handled: what the function does must be guarded by a
+    conditional write, or be known by a key to whom it is asked of.
     """
 
     def decorate(consume: Consume) -> telemetry.Handler:
         config = IdempotencyConfig(expires_after_seconds=REMEMBERED_SECONDS)
-        records = DynamoDBPersistenceLayer if one_at_a_time else WrittenOnce
 
         @idempotent_function(  # type: ignore[untyped-decorator]
             data_keyword_argument="identity",  # not the event: Powertools copies it, and fails on one that is deep
-            persistence_store=records(os.environ["IDEMPOTENCY_TABLE"], boto3_client=dynamodb),
+            persistence_store=WrittenOnce(os.environ["IDEMPOTENCY_TABLE"], boto3_client=dynamodb),
             config=config,
             key_prefix=consume.__module__.partition(".")[0],
         )

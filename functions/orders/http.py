@@ -47,7 +47,13 @@ def place() -> Response[str]:
         prices = PRICES.read_many(each.product_id for each in wanted)
         return orders.accept(order_id, user_id, quote(wanted, prices), now=now)
 
-    stored = transition(ORDERS, order_id, decide, probably_new=not key)
+    try:
+        stored = transition(ORDERS, order_id, decide, probably_new=True)
+    except (UnknownProduct, MixedCurrencies):
+        if not key:
+            raise
+        # what is no longer sold so may have been when this was first asked for
+        stored = transition(ORDERS, order_id, decide)
     assert stored
     return api.answer(stored.shown(), status=201, headers=api.location(f"/orders/{order_id}"))
 

@@ -25,7 +25,7 @@ _writing = threading.Lock()
 
 
 def record_calls() -> None:
-    """Of each call what its price depends on: AWS's pricing pages, named in `benchmarks/cost/prices.py`."""
+    """Of each call what its price depends on: AWS's pricing pages, named in `cost/prices.py`."""
     _record_requests()
     _record_rows()
     _record_events()
@@ -187,7 +187,7 @@ def _record_events() -> None:
 
 
 def _record_invocations() -> None:
-    """What a function printed is billed by CloudWatch Logs; what Lambda adds to it, `benchmarks/cost` knows."""
+    """What a function printed is billed by CloudWatch Logs; what Lambda adds to it, `cost/` knows."""
     emit, mapped = lambda_svc._emit_lambda_logs, ContextVar("mapped", default=False)
     execute = lambda_svc._execute_function
 
@@ -213,7 +213,7 @@ def _record_invocations() -> None:
                 *("lambda", "Invoke", config["FunctionName"]),
                 memory=config["MemorySize"],
                 error=error,
-                mapped=mapped.get(),
+                traced=mapped.get() and (config.get("TracingConfig") or {}).get("Mode") == "Active",
                 lines=lines,
                 platform=logging.get("LogFormat") != "JSON" or logging.get("SystemLogLevel", "INFO") != "WARN",
             )

@@ -5,14 +5,14 @@ from dataclasses import fields, replace
 import pytest
 
 from benchmarks import scale, stock_row
-from benchmarks.cost import bill as bills
 from benchmarks.cost import document
-from benchmarks.cost.bill import bill, by_guarantee, by_service, dollars, without_timeline
-from benchmarks.cost.prices import PRICES
-from benchmarks.cost.records import recorded_tallies
-from benchmarks.cost.tally import Tally, tallied
-from benchmarks.cost.weight import weight, write_units
 from benchmarks.tables import DOCS, with_tables
+from cost import bill as bills
+from cost.bill import bill, by_guarantee, by_service, dollars, without_timeline
+from cost.prices import PRICES
+from cost.records import recorded_tallies
+from cost.tally import Tally, tallied
+from cost.weight import weight, write_units
 
 from .sam_template import ALL_FUNCTIONS, TEMPLATE
 
@@ -37,7 +37,7 @@ def test_calls_are_added_up_for_one_order():
         call("dynamodb", "GetItem", "eventflow-Orders", read=0.5, through=""),
         call("dynamodb", "Query", "eventflow-Orders", read=1.5, through="byUser"),
         call("lambda", "Begin", "eventflow-relay", mark="1"),
-        call("lambda", "Invoke", "eventflow-relay", mapped=True, lines=[74, 100], platform=False),
+        call("lambda", "Invoke", "eventflow-relay", traced=True, lines=[74, 100], platform=False),
         call("lambda", "End", "eventflow-relay", mark="1"),
     ]
 
@@ -64,7 +64,7 @@ def test_what_aws_says_on_the_default_bus_is_free():
 
 
 def test_lambdas_own_lines_count_where_it_writes_them():
-    invoked = call("lambda", "Invoke", "eventflow-relay", mapped=False, lines=[], platform=True)
+    invoked = call("lambda", "Invoke", "eventflow-relay", traced=False, lines=[], platform=True)
     assert 300 < tallied([invoked], 1, NAMED, {}).platform_bytes < 600
 
 

@@ -34,7 +34,7 @@ class Tally:
     archived_bytes: float = 0
     invocations: dict[str, float] = field(default_factory=dict)
     batches: float = 0
-    """Of the invocations those that a stream or a queue led to: each begins a trace of its own."""
+    """Of the invocations those that a stream or a queue led to, and that Lambda begins a trace of its own for."""
     calls: float = 0
     """By functions, to other services."""
     writes: dict[str, float] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def tallied(calls: Iterable[Call], orders: int, named: Mapping[str, str], kept_b
                 tally.archived_bytes += call["bytes"] * one
             case "lambda" if call["operation"] == "Invoke":
                 invocations[name] += 1
-                tally.batches += call["mapped"] * one
+                tally.batches += call["traced"] * one
                 tally.log_lines += len(call["lines"]) * one
                 tally.log_bytes += sum(size + LINE_OVERHEAD for size in call["lines"]) * one
                 if call["platform"]:

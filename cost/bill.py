@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmarks.cost.prices import (
+from cost.prices import (
     BUSY_MS,
     CALL_MS,
     EXECUTION_MB,
@@ -15,7 +15,7 @@ from benchmarks.cost.prices import (
     PRICES,
     SAMPLED,
 )
-from benchmarks.cost.tally import Tally
+from cost.tally import Tally
 
 MEMORY_GB = 0.5
 """Of every function: the template's Globals, held by tests/unit/test_cost.py."""
