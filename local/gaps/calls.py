@@ -87,12 +87,13 @@ def _counted_write(name: str, write: Callable[[Json], Any]) -> Callable[[Json], 
         if status != 200:
             _record_refused(operation, data, answer)
             return status, headers, body
-        consumed = answer.pop("ConsumedCapacity", [])
+        consumed, called = answer.pop("ConsumedCapacity", []), False
         for each in consumed if isinstance(consumed, list) else [consumed]:
             indexes = {index: units["CapacityUnits"] for index, units in each.get("GlobalSecondaryIndexes", {}).items()}
             units = each["CapacityUnits"] - sum(indexes.values())
             row = {"bytes": dynamodb._item_size_bytes(data["Item"])} if "Item" in data else {}
-            _record("dynamodb", operation, each["TableName"], write=units, index=indexes, **row)
+            _record("dynamodb", operation, each["TableName"], write=units, index=indexes, call=not called, **row)
+            called = True
         return write_back(status, headers, answer, data, body)
 
     return counted
@@ -114,11 +115,11 @@ def _record_refused(operation: str, data: Json, answer: Json) -> None:
         units = max(1, math.ceil(dynamodb._item_size_bytes(answer.get("Item") or {}) / 1024))
         _record("dynamodb", operation, data["TableName"], write=units, index={}, refused=True)
     if kind == "TransactionCanceledException":
-        for each in data["TransactItems"]:
+        for number, each in enumerate(data["TransactItems"]):
             (write,) = each.values()
             size = dynamodb._item_size_bytes(write.get("Item") or write.get("Key") or {})
             units = 2 * max(1, math.ceil(size / 1024))
-            _record("dynamodb", operation, write["TableName"], write=units, index={}, refused=True)
+            _record("dynamodb", operation, write["TableName"], write=units, index={}, call=number == 0, refused=True)
 
 
 def _counted_read(name: str, read: Callable[[Json], Any]) -> Callable[[Json], Any]:
@@ -186,6 +187,10 @@ def _record_events() -> None:
     eventbridge._dispatch_to_sqs = dispatch_to_sqs
 
 
+NAMES_TRACE = '"xray_trace_id":'
+"""What lines of an invocation have that is sampled: here all are."""
+
+
 def _record_invocations() -> None:
     """What a function printed is billed by CloudWatch Logs; what Lambda adds to it, `cost/` knows."""
     emit, mapped = lambda_svc._emit_lambda_logs, ContextVar("mapped", default=False)
@@ -206,7 +211,7 @@ def _record_invocations() -> None:
 
     def emit_logs(function: Json, request_id: str, text: str, error: bool, ms: int, **named: Any) -> None:
         config = function.get("config") or function
-        lines = [len(line.encode()) for line in text.splitlines() if line]
+        printed = [line for line in text.splitlines() if line]
         logging = config.get("LoggingConfig") or {}
         if _wanted():
             _record(
@@ -214,7 +219,8 @@ def _record_invocations() -> None:
                 memory=config["MemorySize"],
                 error=error,
                 traced=mapped.get() and (config.get("TracingConfig") or {}).get("Mode") == "Active",
-                lines=lines,
+                lines=[len(line.encode()) for line in printed],
+                naming_traces=sum(NAMES_TRACE in line for line in printed),
                 platform=logging.get("LogFormat") != "JSON" or logging.get("SystemLogLevel", "INFO") != "WARN",
             )
         emit(function, request_id, text, error, ms, **named)

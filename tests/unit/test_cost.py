@@ -33,11 +33,12 @@ def test_calls_are_added_up_for_one_order():
     # given the calls of two orders
     calls = [
         call("apigateway", "POST", "eventflow", bytes=300),
-        call("dynamodb", "PutItem", "eventflow-Orders", write=1.0, index={"byUser": 2.0}),
+        call("dynamodb", "PutItem", "eventflow-Orders", write=0.5, index={"byUser": 2.0}, call=True),
+        call("dynamodb", "PutItem", "eventflow-Orders", write=0.5, index={}, call=False),  # of the same transaction
         call("dynamodb", "GetItem", "eventflow-Orders", read=0.5, through=""),
         call("dynamodb", "Query", "eventflow-Orders", read=1.5, through="byUser"),
         call("lambda", "Begin", "eventflow-relay", mark="1"),
-        call("lambda", "Invoke", "eventflow-relay", traced=True, lines=[74, 100], platform=False),
+        call("lambda", "Invoke", "eventflow-relay", traced=True, lines=[74, 100], naming_traces=1, platform=False),
         call("lambda", "End", "eventflow-relay", mark="1"),
     ]
 
@@ -64,7 +65,7 @@ def test_what_aws_says_on_the_default_bus_is_free():
 
 
 def test_lambdas_own_lines_count_where_it_writes_them():
-    invoked = call("lambda", "Invoke", "eventflow-relay", traced=False, lines=[], platform=True)
+    invoked = call("lambda", "Invoke", "eventflow-relay", traced=False, lines=[], naming_traces=0, platform=True)
     assert 300 < tallied([invoked], 1, NAMED, {}).platform_bytes < 600
 
 

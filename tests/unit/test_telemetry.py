@@ -22,9 +22,9 @@ from .lambda_context import LambdaContext
 ROOT, OTHER_ROOT = "1-5759e988-bd862e3fe1be46a994272793", "1-5759e999-111111111111111111111111"
 INVOCATION = f"Root={OTHER_ROOT};Parent=aaaaaaaaaaaaaaaa;Sampled=1"
 OF_AN_ORDER = f"Root={ROOT};Parent=53995c3f42cd8ad8;Sampled=1"
-PUT_TRACE_SEGMENTS = boto3.client("xray", region_name="eu-west-1").meta.service_model.operation_model(
-    "PutTraceSegments"
-).input_shape
+PUT_TRACE_SEGMENTS = (
+    boto3.client("xray", region_name="eu-west-1").meta.service_model.operation_model("PutTraceSegments").input_shape
+)
 
 
 def test_what_is_logged_bears_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
