@@ -2,8 +2,8 @@
 
 import pytest
 
-from cost.bill import bill, by_guarantee, without_timeline
 from benchmarks.cost.recording import Recorder
+from cost.bill import bill, by_guarantee, without_timeline
 from cost.records import recorded_tallies
 from local.stack import TIMELINE_NAME, deployed
 
