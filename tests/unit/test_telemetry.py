@@ -75,6 +75,41 @@ def test_a_line_holds_what_how_it_works_says_and_nothing_twice(monkeypatch):
         assert "T" in line["timestamp"]
 
 
+@pytest.mark.parametrize(("sampled", "named"), [("1", ROOT), ("0", None)])
+def test_a_line_names_its_trace_where_x_ray_keeps_it(monkeypatch, sampled, named):
+    log = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+
+    @telemetry.instrumented
+    def handler(event, context):
+        telemetry.logger.info("received")
+
+    # given a warm sandbox, whose last invocation was otherwise
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", OF_AN_ORDER.replace("Sampled=1", f"Sampled={1 - int(sampled)}"))
+    handler({}, LambdaContext())
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", OF_AN_ORDER.replace("Sampled=1", f"Sampled={sampled}"))
+    handler({}, LambdaContext())
+
+    assert json.loads(log.getvalue().splitlines()[1]).get("xray_trace_id") == named
+
+
+def test_what_came_of_an_event_does_not_say_again_which_event_it_was(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+
+    @telemetry.instrumented
+    def handler(event, context):
+        telemetry.follow("order-1", detailType="OrderCreated", eventId="e-1", causationId="e-0")
+        telemetry.conclude("told the shopper", subject="We have your order")
+
+    handler({}, LambdaContext())
+
+    line = json.loads(log.getvalue())
+    assert (line["orderId"], line["subject"]) == ("order-1", "We have your order")
+    assert not {"detailType", "eventId", "causationId"} & line.keys()
+    assert line["function_request_id"], "by which it is found beside the line that says it"
+
+
 def test_what_is_counted_is_a_metric_of_the_stack_at_the_invocations_end(capsys):
     @telemetry.instrumented
     def handler(event, context):
