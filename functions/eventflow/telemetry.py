@@ -216,7 +216,7 @@ def forget() -> None:
     logger.remove_keys(["orderId", *OF_AN_EVENT])
 
 
-def conclude(message: str, **about: str) -> None:
+def conclude(message: str, **about: Any) -> None:
     """Log what came of an event, as an invocation's last line. What event it was, the line "received" says."""
     logger.remove_keys(OF_AN_EVENT)
     logger.info(message, **about)
