@@ -49,7 +49,7 @@ DEV       = .venvs/dev/bin
 UV        = .venvs/uv/bin/uv
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
-CODE      = $(wildcard functions local ops tests timeline examples benchmarks)
+CODE      = $(wildcard functions local ops tests timeline examples benchmarks cost)
 TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yaml examples/*/template.yaml)
 DEPLOYER  = $(wildcard .github/deployer.yaml)
 
@@ -146,7 +146,7 @@ load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders
 lint: .venvs/dev/ready ## Check format, code, types, templates and workflows
 	@$(DEV)/ruff format --check $(CODE)
 	@$(DEV)/ruff check $(CODE)
-	@$(DEV)/mypy $(wildcard functions local ops timeline)
+	@$(DEV)/mypy $(wildcard functions local ops timeline cost)
 	@$(DEV)/cfn-lint $(TEMPLATES) $(DEPLOYER)
 	@$(DEV)/zizmor --quiet --offline --strict-collection .github
 	@for template in $(TEMPLATES); do \

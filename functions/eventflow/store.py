@@ -119,14 +119,13 @@ class Table(Generic[S]):
         telemetry.goes_on_from(event.get("trace", {}).get("S"))
         return Stored(from_attributes(item, self._kind), int(item["revision"]["N"]), event.get("id", {}).get("S"))
 
-    def read_many(self, keys: Iterable[str]) -> dict[str, S]:
-        """The states of those rows that are there, by key. At most 100, which is what one request takes."""
-        wanted: Any = {
-            self.name: {
-                "Keys": [{self._key: {"S": key}, **self._at} for key in dict.fromkeys(keys)],
-                "ConsistentRead": True,
-            }
-        }
+    def read_many(self, keys: Iterable[str], *, consistent: bool = True) -> dict[str, S]:
+        """The states of those rows that are there, by key. At most 100, which is what one request takes.
+
+        Not `consistent`, they may be as they were a moment ago, and cost half as much.
+        """
+        keyed = [{self._key: {"S": key}, **self._at} for key in dict.fromkeys(keys)]
+        wanted: Any = {self.name: {"Keys": keyed, "ConsistentRead": consistent}}
         found: list[Attributes] = []
         while wanted:
             answer: Any = dynamodb.batch_get_item(RequestItems=wanted)

@@ -24,7 +24,7 @@ sns = boto3.client("sns") if TOPIC_ARN else None
 @subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded)
 def handler(received: Received[Told]) -> None:
     message = message_about(received.fact, received.occurred_at)
-    newer = MEMORY.newer(received.fact.order_id, received.occurred_at)
+    newer = MEMORY.claim(received.fact.order_id, received.detail_type, received.occurred_at)
     if newer is not None:
         telemetry.logger.info(
             "older than what was told",
@@ -33,6 +33,6 @@ def handler(received: Received[Told]) -> None:
             toldUpTo=clock.iso(newer),
         )
         return
-    telemetry.logger.info("told the shopper", userId=received.fact.user_id, subject=message.subject)
     if sns:
         sns.publish(TopicArn=TOPIC_ARN, Subject=message.subject, Message=message.body)
+    telemetry.conclude("told the shopper", subject=message.subject)

@@ -172,6 +172,7 @@ def test_a_shopper_is_told_by_mail_where_there_is_an_address_and_in_the_log_in_a
     log = io.StringIO()
     monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
     deliver(f"notification/{name}.json")
+    monkeypatch.setattr(notification.memory, "dynamodb", MemoryDynamoDB())  # it was told before an address was set
     monkeypatch.setattr(notification.consumer, "sns", Mail())
     monkeypatch.setattr(notification.consumer, "TOPIC_ARN", "topic")
     deliver(f"notification/{name}.json")
