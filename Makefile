@@ -42,7 +42,7 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate \
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas models simulate \
   soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
@@ -96,6 +96,9 @@ trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...; on AWS as
 
 schemas: .venvs/dev/ready ## Write schemas/ anew from the contracts
 	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
+
+models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again, after a new boto3 or operation
+	@PYTHONPATH=functions $(DEV)/python -m ops.models
 
 test: test-unit test-simulation test-system ## Run all tests
 
