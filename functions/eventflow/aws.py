@@ -1,8 +1,9 @@
 """AWS clients that start fast: botocore, with what it knows of AWS cut down to what is called here.
 
-To make a client, botocore looks through the folders of 400 services, and reads megabytes that describe them; that takes
-longer than all code of ours. `models/`, which `ops.models` cuts out of botocore's own data, comes first here. What is not
-in there (how regions get their endpoints, when to try again) botocore reads from its own data, which AWS keeps up to date.
+To make a client, botocore looks through the folders of 400 services, and reads megabytes that describe them; that
+takes longer than all code of ours. `models/`, which `ops.models` cuts out of botocore's own data, comes first here.
+What is not in there (how regions get their endpoints, when to try again) botocore reads from its own data, which AWS
+keeps up to date.
 """
 
 from __future__ import annotations
