@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import boto3
 from botocore.config import Config
 
-from eventflow import telemetry
+from eventflow import aws, telemetry
 from eventflow.attributes import Attributes, from_attributes, to_attributes
 from eventflow.outbox import Announcement
 from eventflow.transition import Busy, LostRace, Stored
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 # A call that hangs is given up while the function still has time to try again: botocore would wait for a minute.
-dynamodb: DynamoDBClient = boto3.client(
+dynamodb: DynamoDBClient = aws.client(
     "dynamodb",
     config=Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}),
 )
