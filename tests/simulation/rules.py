@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from eventflow.keys import Use
+from ops.ends import PAID, SET_ASIDE
 from orders.orders import order_id_for
 from payment.gateway import declines
 
@@ -52,6 +53,7 @@ def seen_from_outside(state: State, people: Customers, published: Iterable[Json]
     yield from no_answer_is_contradicted(state, people)
     yield from payment_reservation_and_order_agree(state)
     yield from stock_adds_up(state, people)
+    yield from events_tell_of_their_order(state, published)
     yield from each_checkout_is_one_order(state, published)
     yield from price_lists_are_as_the_catalog(state)
 
@@ -145,12 +147,9 @@ def payment_reservation_and_order_agree(state: State) -> Iterator[str]:
     for order_id, order in state["OrdersTable"].items():
         payment, reservation = state["PaymentsTable"].get(order_id), state["ReservationsTable"].get(order_id)
         ends = (payment and payment["status"], reservation and reservation["status"])
-        if order["status"] == "CONFIRMED" and ends != ("SUCCEEDED", "RESERVED"):
-            yield f"order {order_id} is CONFIRMED, its payment and reservation are {ends}"
-        if order["status"] in OFF and (
-            ends[0] not in ("FAILED", "CANCELLED", "REFUNDED") or ends[1] not in ("REFUSED", "CANCELLED", "RELEASED")
-        ):
-            yield f"order {order_id} is {order['status']}, its payment and reservation are {ends}"
+        end = order["status"]
+        if end in PAID and not (ends[0] in PAID[end] and ends[1] in SET_ASIDE[end]):
+            yield f"order {order_id} is {end}, its payment and reservation are {ends}"
     for table in ("PaymentsTable", "ReservationsTable"):
         for order_id in state[table].keys() - state["OrdersTable"].keys():
             yield f"{table} has {order_id}, of which there is no order"
@@ -227,6 +226,30 @@ def what_is_announced_is_published_and_nothing_else(world: World) -> Iterator[st
     for (detail_type, key), times in facts.items():
         if times > 1:
             yield f"{detail_type} of {key} was announced {times} times"
+
+
+def events_tell_of_their_order(state: State, published: Iterable[Json]) -> Iterator[str]:
+    for event in published:
+        detail, order = event["detail"], state["OrdersTable"].get(event["detail"].get("orderId"))
+        if order is None or not event["source"].startswith("eventflow."):
+            continue
+        told, is_so = detail, order
+        match event["detail-type"]:
+            case "PaymentSucceeded" | "PaymentRefunded":
+                told = detail["amount"], detail["currency"], detail["paymentId"]
+                is_so = (
+                    order["totalPrice"],
+                    order["currency"],
+                    state["PaymentsTable"][order["orderId"]].get("paymentId"),
+                )
+            case "InventoryReserved" | "InventoryReleased":
+                told, is_so = (
+                    Counter({it["productId"]: it["quantity"] for it in of["items"]}) for of in (detail, order)
+                )
+            case _:
+                continue
+        if told != is_so:
+            yield f"{event['detail-type']} of {order['orderId']} tells {told}, and it is {is_so}"
 
 
 def each_checkout_is_one_order(state: State, published: Iterable[Json]) -> Iterator[str]:

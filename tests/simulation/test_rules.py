@@ -57,8 +57,12 @@ def wrong(seen: Any, change: Callable[[Any], object] = lambda it: None) -> list[
     return list(rules.seen_from_outside(rules.State(it.rows), it.people, it.events))
 
 
+def told(it: Any, detail_type: str) -> Any:
+    return next(event["detail"] for event in it.events if event["detail-type"] == detail_type)
+
+
 def checked_out(it: Any) -> Any:
-    return next(event["detail"] for event in it.events if event["detail-type"] == "BasketCheckedOut")
+    return told(it, "BasketCheckedOut")
 
 
 def refused_after_all(it: Any) -> None:
@@ -92,6 +96,11 @@ WRONGS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a piece is missing": (
         lambda it: it.rows["InventoryTable"]["mug"].update(availableQty={"N": "0"}),
         "of mug, and there are 0",
+    ),
+    "less was paid": (lambda it: told(it, "PaymentSucceeded").update(amount=1), "PaymentSucceeded of"),
+    "more was set aside": (
+        lambda it: told(it, "InventoryReserved")["items"][0].update(quantity=9),
+        "InventoryReserved of",
     ),
     "a checkout became another order": (lambda it: checked_out(it)["items"][0].update(quantity=9), "became another"),
     "a checkout became no order": (lambda it: checked_out(it).update(checkoutId="none"), "none became no order"),
