@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventflow import telemetry
@@ -175,6 +175,7 @@ TYPES = ("OrderCreated", "OrderConfirmed", "OrderCancelled", "PaymentRefunded")
 EVENTS = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(0, 5)), min_size=1, max_size=6, unique=True)
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_in_any_order_of_arrival_what_is_told_is_in_order_of_time_and_the_newest_is_told(data):
     # given events that come in any order, some repeatedly, and an address that is away at times
