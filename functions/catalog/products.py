@@ -32,7 +32,7 @@ class NewProductRequest(ProductRequest, frozen=True, kw_only=True):
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A product, or what is left of it: a removed one keeps its revision, so that no later event bears a lower one."""
+    """A product. A removed one keeps its revision, so that no later event has a lower one."""
 
     product_id: ProductId
     name: Name
@@ -71,7 +71,7 @@ def create(existing: Product | None, product_id: ProductId, request: ProductRequ
 
 
 def replace(existing: Product | None, product_id: ProductId, request: ProductRequest, etag: str) -> Change[Product]:
-    """Change what is said of a product, as the caller saw it. Raises NoSuchProduct, Outdated."""
+    """Change a product that is still as the caller saw it. Raises NoSuchProduct, Outdated."""
     product = _as_seen(existing, product_id, etag)
     return _changed(product_id, request, product.revision + 1)
 

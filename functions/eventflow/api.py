@@ -196,7 +196,7 @@ def _of_the_domain(status: int) -> Any:
 
 
 def _contended(error: Contended) -> Response[str]:
-    """Nobody's fault, and gone in a moment: 409, and not a 5xx that pages someone."""
+    """Not an error of ours, and over in a moment: 409, not a 5xx that pages someone."""
     answer = Problem(409, "Contended", str(error)).response()
     answer.headers["Retry-After"] = "1"
     return answer

@@ -79,7 +79,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
         return self.VERSION, msgspec.to_builtins(self)
 
     def known_by(self, event_id: str) -> list[str]:
-        """What, beside source and type, tells this event from others: consumers hear one of a kind once."""
+        """What, together with source and type, tells this event from others: consumers hear one of a kind once."""
         return [event_id]
 
     @property

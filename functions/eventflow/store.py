@@ -31,7 +31,7 @@ COUNTED = frozenset({"OrderCreated", "OrderConfirmed", "OrderCancelled", "Paymen
 
 
 def count_written(announcement: Announcement | None) -> None:
-    """Add to the metric of what a write has just announced, if the dashboard draws it."""
+    """Count the event that a write has just announced, if the dashboard draws it."""
     if announcement and announcement.detail_type in COUNTED:
         telemetry.count(announcement.detail_type)
 

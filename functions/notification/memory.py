@@ -1,4 +1,4 @@
-"""What was told about each order: no more than the time of the newest of it."""
+"""What was told about each order: only the time of the newest message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eventflow.contracts import OrderId
 from eventflow.store import dynamodb
 
 REMEMBERED_SECONDS = 45 * 24 * 60 * 60
-"""From when it occurred on. An event may come again for 29 days from the archive, and then lie 14 in a failed queue."""
+"""Counted from when the event occurred. The archive may bring it for 29 days; then it may wait 14 in a failed queue."""
 
 
 class LastTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -19,7 +19,7 @@ class LastTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     order_id: OrderId
     occurred_at: int
-    """Of the newest event that was told, in milliseconds since 1970."""
+    """When the newest event that was told occurred, in milliseconds since 1970."""
     expires_at: int
     """Seconds since 1970. DynamoDB deletes the row some time after that."""
 
@@ -31,9 +31,9 @@ class Memory:
         self._table = table
 
     def newer(self, order_id: OrderId, occurred_at: int) -> int | None:
-        """When that occurred which was told already and is newer than this. None: tell this; it is noted.
+        """Returns when a newer event occurred that was told already. None: tell this one; its time is written.
 
-        An equal time passes, so what was noted and then could not be told is told when its event comes again.
+        An equal time passes: if telling fails after the write, the event comes again and is told then.
         """
         expires_at = occurred_at // 1000 + REMEMBERED_SECONDS
         told = LastTold(order_id=order_id, occurred_at=occurred_at, expires_at=expires_at)

@@ -1,6 +1,6 @@
 """Random orders, while functions are killed at random; then a redrive, and the rules of the simulator on what is there.
 
-ORDERS (2,000) and MINUTES (20, all in all) bound it. What only the simulator can see is not looked at: what was
+ORDERS (2,000) and MINUTES (20 in total) limit it. What only the simulator can see is not looked at: what was
 published and told, which answers were lost on the way, and the provider's own books.
 """
 

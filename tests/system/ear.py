@@ -1,4 +1,4 @@
-"""Hears everything on the bus, as an add-on would: a catch-all rule into a queue of the tests' own."""
+"""Receives everything on the bus, as an add-on would: a rule for all events, into a queue of the tests."""
 
 import json
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Ear:
         return cls(sqs, url)
 
     def about(self, order_id: str) -> list[Event]:
-        """Every event that bears this order's id, in the order in which it was heard."""
+        """Every event that has this order's id, in the order in which it was heard."""
         while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             self.heard += [json.loads(message["Body"]) for message in messages]
             receipts = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]

@@ -78,7 +78,7 @@ git() { mkdir -p eventflow; }                   # the clone is here already
 cd() { :; }
 sam() {
   case "$*" in
-    *--tail*) timeout 4 "$(type -P sam)" "$@" || [ $? = 124 ] ;;  # it follows until it is stopped
+    *--tail*) command sam "$@" & sleep 4; kill $!; wait $! || true ;;  # it follows until it is stopped
     *timeline*--guided*) printf '%s\n' "$TIMELINE_ANSWERS" | command sam "$@" ;;
     *--guided*) printf '%s\n' "$ANSWERS" | command sam "$@" ;;
     *) command sam "$@" ;;
@@ -90,7 +90,7 @@ make() { case "$1" in test | lint) echo "make $1 is what runs this" ;; *) comman
 
 
 def answers(template: str, stack_name: str) -> str:
-    """To `sam deploy --guided`: a stack name of its own, and else what it proposes."""
+    """To `sam deploy --guided`: another stack name, otherwise what it proposes."""
     parameters = re.findall(r"^    Type: (?:String|Number|CommaDelimitedList)$", (ROOT / template).read_text(), re.M)
     region, roles_and_rollback, where_to_save = [""], ["", ""], ["", "", ""]
     confirmation = ["n"]
@@ -139,7 +139,7 @@ def test_make_up_leaves_what_a_shell_needs(running):
 
 
 def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
-    # given it is on: its console answers, and it tells of the demo's orders, here and over HTTP
+    # given it is on: its console answers, and it shows the demo's orders, here and over HTTP
     newest = '"$TIMELINE_API_URL/timelines?limit=1" -H "Authorization: $OPERATOR_TOKEN"'
     there = run(running, f'. .local/env && curl -sf "$CONSOLE_URL" && curl -sf {newest}')
     assert there.returncode == 0, there.stderr
@@ -149,10 +149,17 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     assert drawn.stdout.startswith(f"{order_id}\n")
     assert "OrderCreated" in drawn.stdout
 
+    # and where it is, and how to sign in there, can be asked for again
+    asked = run(running, "make console", seconds=60)
+    known = env_of(running)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.startswith(f"{known['CONSOLE_URL']}\n")
+    assert f"sign in as {known['OPERATOR_EMAIL']}, password {known['OPERATOR_PASSWORD']}" in asked.stdout
+
     # when
     off = run(running, "make up TIMELINE=off")
 
-    # then it is no more, for a shell that knew it neither
+    # then it is gone, also for a shell that knew it
     assert off.returncode == 0, off.stderr
     assert "Take the timeline away" in off.stdout
     gone = run(
@@ -161,6 +168,8 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     assert gone.stdout == "at <>\n"
     (error,) = errors(run(running, f"make timeline ORDER={order_id}"))
     assert error.startswith("error: there is no stack eventflow-timeline")
+    (error,) = errors(run(running, "make console"))
+    assert error == "error: no timeline listens to the bus of eventflow: make up"
 
 
 def env_of(clone: Path) -> dict[str, str]:
@@ -179,7 +188,7 @@ def test_make_token_renews_the_tokens_and_nothing_else(running):
     before = env_of(running)
     look = """. .local/env && curl -sf "$API_URL/orders?limit=100" -H "Authorization: $SHOPPER_TOKEN" &&
       curl -sf "$API_URL/orders?limit=100" -H "Authorization: $OTHER_SHOPPER_TOKEN" &&
-      stat -c %y .local/sam-*.log"""
+      python3 -c 'import glob, os; print({it: os.stat(it).st_mtime_ns for it in glob.glob(".local/sam-*.log")})'"""
     seen = run(running, look)
     assert seen.returncode == 0, seen.stderr
 

@@ -1,4 +1,4 @@
-"""What API Gateway does with a request: lets in whom the route lets in, and calls the service whose route it is."""
+"""What API Gateway does with a request: checks who may use the route, and calls the service of the route."""
 
 import importlib
 import json

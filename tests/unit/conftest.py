@@ -69,7 +69,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def db(monkeypatch: pytest.MonkeyPatch) -> MemoryDynamoDB:
-    """All tables, empty, behind every service; basket and orders each with a price list of its own."""
+    """All tables, empty, behind every service; basket and orders each have their own price list."""
     import basket.http
     from eventflow import price_list, store
     from inventory import warehouse

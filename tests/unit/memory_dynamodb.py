@@ -56,7 +56,7 @@ class MemoryDynamoDB:
         self.meanwhile: list[Callable[[], object]] = []
         """What others do between a read and the write that follows it; each once."""
         self.broken: Callable[[str, str], bool] = lambda operation, key: False
-        """Which requests it refuses for a reason of its own."""
+        """Which requests it refuses for its own reasons."""
         self.most_at_once = 1_000_000
         """Items that an answer holds, whatever the Limit: DynamoDB ends a page at 1 MB."""
         self.asked: list[str] = []
@@ -229,7 +229,7 @@ class MemoryDynamoDB:
         return lambda row: [row[name]["S"] for name in keys]
 
     def _page(self, request: dict[str, Any], found: list[Attributes]) -> dict[str, Any]:
-        """As DynamoDB does, says that there may be more wherever it stopped because of the limit."""
+        """As DynamoDB does, says that there may be more when it stopped because of the limit."""
         order, keys = self._order(request), self._keys(request)
         if after := request.get("ExclusiveStartKey"):
             if after.keys() != set(keys):

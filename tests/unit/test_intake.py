@@ -1,4 +1,4 @@
-"""A partner's orders, from the bus to whoever operates the shop: each taken once, as it was sent."""
+"""A partner's orders, from the bus to the shop's operators: each taken once, as it was sent."""
 
 import json
 from typing import Any

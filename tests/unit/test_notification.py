@@ -20,7 +20,7 @@ NOON = 1_769_860_800_000
 
 
 def event(detail_type: str, at: int, order: str = "o1") -> dict[str, Any]:
-    """What occurred so many milliseconds after noon."""
+    """An event that occurred this many milliseconds after noon."""
     source = "eventflow.payment" if detail_type == "PaymentRefunded" else "eventflow.orders"
     metadata = {"eventId": f"{detail_type} at {at}", "occurredAt": NOON + at}
     fields = {"productId": "mug", "quantity": 1, "reason": "out of stock", "paymentId": "p1"}

@@ -19,6 +19,7 @@ from rich.console import Console
 from ops import OpsError
 from ops import __main__ as command_line
 from ops.axis import Axis
+from ops.console import has_screen, show_consoles
 from ops.drawing import duration
 from ops.moments import moment
 from ops.replay import Replay, Target, follow, start
@@ -349,7 +350,7 @@ def test_one_that_does_not_end_well_is_an_error_with_the_reason(events, end):
         followed(events)
 
 
-def test_whoever_stops_waiting_is_told_how_to_cancel_it(events):
+def test_a_person_who_stops_waiting_is_told_how_to_cancel_it(events):
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
@@ -455,7 +456,7 @@ def test_where_the_embedded_cloud_does_not_answer_it_is_not_asked_twice(no_cloud
         (EndpointConnectionError(endpoint_url="https://x"), True, "Could not connect to .* the right AWS account?"),
     ],
 )
-def test_whoever_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, credentials, told):
+def test_a_person_who_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, credentials, told):
     monkeypatch.setattr(boto3.Session, "get_credentials", lambda _: object() if credentials else None)
     assert re.match(told.replace("?", r"\?"), command_line._told(error))
 
@@ -548,3 +549,61 @@ def test_make_works_here_unless_the_shell_names_an_account(tmp_path, made, runs,
 
     # then
     assert finished.stdout == f"{where}: -m ops {runs}\n", finished.stderr
+
+
+# The console
+
+
+CONSOLE_URL = "https://abc123.execute-api.us-east-1.amazonaws.com/v1/console"
+SHOP = Stack("eventflow", outputs={"UserPoolId": "us-east-1_pool"})
+TIMELINE_STACK = Stack("eventflow-timeline", outputs={"ConsoleUrl": CONSOLE_URL})
+SIGN_INS = {
+    "OPERATOR_EMAIL": "olive@example.com",
+    "OPERATOR_PASSWORD": "secret-1",
+    "SHOPPER_EMAIL": "ada@example.com",
+    "SHOPPER_PASSWORD": "secret-2",
+}
+
+
+def shown_of_console(stacks: list[Stack], endpoint: str, environment: dict[str, str]) -> str:
+    output = io.StringIO()
+    show_consoles(stacks, endpoint, environment, Console(file=output, width=200))
+    return output.getvalue()
+
+
+def test_on_the_embedded_cloud_the_console_is_shown_by_an_address_that_this_machine_reaches_and_with_its_passwords():
+    shown = shown_of_console([SHOP, TIMELINE_STACK], "http://127.0.0.1:4566", SIGN_INS)
+
+    assert shown.splitlines() == [
+        "http://127.0.0.1:4566/_aws/execute-api/abc123/v1/console",
+        "  Every order: sign in as olive@example.com, password secret-1",
+        "  One shopper's: as ada@example.com, password secret-2",
+    ]
+
+
+def test_on_aws_the_console_is_shown_with_the_pool_to_sign_in_from_and_no_password_of_this_machine():
+    shown = shown_of_console([SHOP, TIMELINE_STACK], "https://cloudformation.us-east-1.amazonaws.com", SIGN_INS)
+
+    assert shown.startswith(f"{CONSOLE_URL}\n")
+    assert "us-east-1_pool" in shown
+    assert "secret" not in shown
+
+
+def test_where_no_timeline_is_deployed_the_console_command_says_how_to_deploy_one():
+    with pytest.raises(OpsError, match="no timeline listens to the bus of eventflow: make up"):
+        shown_of_console([SHOP], "http://127.0.0.1:4566", SIGN_INS)
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "expected"),
+    [
+        ("darwin", {}, True),
+        ("linux", {"DISPLAY": ":0"}, True),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ("linux", {}, False),
+        ("linux", {"BROWSER": "/vscode/browser.sh"}, True),  # in a Codespace: it opens on the person's own machine
+        ("darwin", {"SSH_CONNECTION": "10.0.0.1 22 10.0.0.2 22"}, False),
+    ],
+)
+def test_a_browser_is_opened_only_where_the_person_would_see_it(platform, environment, expected):
+    assert has_screen(platform, environment) is expected

@@ -135,7 +135,7 @@ def test_every_sample_is_of_a_way_in(sample):
 
 
 def facts_read_by(function: str) -> list[type[Fact]]:
-    """What stands in the `@subscriber(...)`, `@projection(...)` or `@queue_subscriber(...)` of its handler."""
+    """The arguments of the `@subscriber(...)`, `@projection(...)` or `@queue_subscriber(...)` of its handler."""
     module = importlib.import_module(FUNCTIONS[function]["Handler"].rpartition(".")[0])
     (decorator,) = (
         decorator
@@ -233,7 +233,7 @@ def test_a_streams_rows_are_as_their_service_writes_them(sample, table):
 
 
 def test_what_one_service_is_sent_is_what_another_published():
-    """The same fact under the same eventId wherever it comes up."""
+    """The same fact under the same eventId everywhere."""
     everything = [
         *(event for name in BUS_SAMPLES + QUEUE_SAMPLES for event in events_in(name)),
         *(event for name in STREAM_SAMPLES for event in published_by(name)),
@@ -277,7 +277,7 @@ def test_the_samples_tell_the_story_of_a_shop(db, monkeypatch):
     (level, same_level) = tell("inventory/adjust-stock.json", "inventory/read-stock.json")
     assert level == same_level
 
-    # the price lists hear of it; that matcha is sold they have heard before
+    # the price lists get it; they know already that matcha is sold
     db.sells("matcha", 2450)
     for prices in (basket.http.PRICES, orders.http.PRICES):
         monkeypatch.setattr(price_list, "PRICES", prices)
@@ -333,7 +333,7 @@ def test_the_samples_tell_the_story_of_a_shop(db, monkeypatch):
     assert not db.stored(basket.http.PRICES, "espresso").state.sold
     assert sorted(asked) == [name for name in API_SAMPLES if not name.startswith("timeline/")]
 
-    # whoever hears of an order hears of one that Ada placed
+    # a sample about an order is about one that Ada placed
     shopper = SAMPLES["orders/place-order.json"]["requestContext"]["authorizer"]["claims"]["sub"]
     ids = {order_id_for(shopper, key) for key in ("first-order", "second-order")}
     assert {it["detail"]["orderId"] for it in map(SAMPLES.get, BUS_SAMPLES) if "orderId" in it["detail"]} == ids

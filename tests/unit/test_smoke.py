@@ -168,7 +168,7 @@ class Events:
 
 
 class Queues:
-    """SQS with these queues, and so many messages in each."""
+    """SQS with these queues, and this many messages in each."""
 
     def __init__(self, *names, messages=0):
         self.names, self.messages = names, messages

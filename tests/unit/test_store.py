@@ -238,7 +238,7 @@ def wrote(pieces: int, revision: int) -> dict[str, Any]:
     return request | ({"ExpressionAttributeValues": {":seen": {"N": str(revision - 1)}}} if revision > 1 else {})
 
 
-def test_a_lost_race_is_decided_anew_on_the_row_that_won(database):
+def test_a_lost_race_is_decided_again_on_the_row_that_won(database):
     database.add_response("get_item", {"Item": row(ONE, 1)})
     lost_to(database, row(Cart(cart_id="c1", pieces=3), 2), wrote(pieces=2, revision=2))
     database.add_response("put_item", {}, wrote(pieces=4, revision=3))

@@ -1,4 +1,4 @@
-"""What an invocation leaves behind: its own log lines, metrics and trace, and nothing of the last one's."""
+"""What an invocation writes: its own log lines, metrics and trace, and nothing from the invocation before."""
 
 import io
 import json
@@ -20,7 +20,7 @@ INVOCATION = f"Root={OTHER_ROOT};Parent=aaaaaaaaaaaaaaaa;Sampled=1"
 OF_AN_ORDER = f"Root={ROOT};Parent=53995c3f42cd8ad8;Sampled=1"
 
 
-def test_what_is_logged_bears_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
+def test_what_is_logged_has_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
     log = io.StringIO()
     monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
 
@@ -112,7 +112,7 @@ def test_a_trace_holds_no_answers(monkeypatch):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """What is sent to X-Ray by a function that is traced."""
+    """What a traced function sends to X-Ray."""
     documents = []
     monkeypatch.setenv("_X_AMZN_TRACE_ID", INVOCATION)
     monkeypatch.setattr(telemetry.tracer, "disabled", False)
@@ -127,7 +127,7 @@ def sent(monkeypatch):
     global_sdk_config.set_sdk_enabled(False)
 
 
-def test_what_is_handed_on_goes_on_beneath_a_segment_of_the_service_in_its_own_trace(sent):
+def test_what_is_handed_on_continues_under_a_segment_of_the_service_in_its_own_trace(sent):
     with telemetry.handing_on(OF_AN_ORDER, DetailType="OrderCreated") as header:
         assert sent == []
 

@@ -22,7 +22,7 @@ class StepFailed(Fact, frozen=True, kw_only=True):
     """What orders reads of any event whose detail-type ends in `Failed`: a service vetoes the order.
 
     Read by suffix, so that a new service takes part in the saga with no change to an existing one; and read
-    leniently, because a veto that nobody hears is an order sent out in spite of it. Only `orderId` has to be right.
+    leniently, because an order whose veto was ignored would be sent. Only `orderId` must be right.
     """
 
     order_id: Annotated[OrderId, _UTF_8]
