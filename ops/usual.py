@@ -90,6 +90,7 @@ def _parts(told: Flow, name: str) -> Iterator[RenderableType]:
         yield from _headed("Unusual: a path of less than 1 %, or slower than 99 % of its path", _unusual(window))
     if window.oldest_open:
         yield from _headed("Open for longest", _oldest(window))
+    yield Text("\nThe sagas of a path: make sagas VARIANT=<its key>. One saga: make timeline ORDER=<its id>.", "dim")
 
 
 def _headed(title: str, body: RenderableType) -> Iterator[RenderableType]:

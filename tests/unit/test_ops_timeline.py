@@ -313,11 +313,13 @@ def step(event_id: str, after: int, source: str, kind: str, cause: str | None = 
 VOCABULARY = Vocabulary.of(*(PARAMETERS[name] for name in ("GoodOutcomes", "BadOutcomes", "Compensations")))
 
 
-def drawn(*events: Event, saga_id: str = "o-1", width: int = 80, terminal: bool = False, **summary: Any) -> str:
+def drawn(
+    *events: Event, saga_id: str = "o-1", width: int = 80, terminal: bool = False, whole: bool = True, **summary: Any
+) -> str:
     """What is written of a saga that has failed, unless `summary` says otherwise, sixteen minutes after its start."""
-    whole = {"ending": Ending.FAILED, "outcome": "OrderCancelled", "events": len(events)}
+    ended = {"ending": Ending.FAILED, "outcome": "OrderCancelled", "events": len(events)}
     times = {"listing": f"{STARTED:013}#o-1", "last_at": events[-1].occurred_at, "last_type": events[-1].type}
-    saga = Saga(Summary(saga_id=f"saga#{saga_id}", **{**times, **whole, **summary}), events)
+    saga = Saga(Summary(saga_id=f"saga#{saga_id}", **{**times, **ended, **summary}), events, whole)
     return drawing(told(saga, VOCABULARY, NOW, 900_000), width, terminal)
 
 
@@ -424,7 +426,7 @@ def test_what_it_waits_for_is_said_with_how_long_that_takes():
 
 
 def test_one_of_which_only_the_end_is_there_says_so():
-    assert "Only the newest 5 are drawn." in drawn(*FAILED, events=70)
+    assert "Only the newest 5 are drawn." in drawn(*FAILED, whole=False)
 
 
 def test_what_occurred_in_one_place_is_counted_there_and_listed_after():
