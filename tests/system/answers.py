@@ -154,6 +154,93 @@ def big(count: int, id_: str = "", *, lanes: Sequence[str] = LANES, seed: int = 
     return saga(id_ or f"b16b00b5-0000-4000-8000-{count:012}", "succeeded", *steps)
 
 
+def _edge(from_: str, to: str, count: int, share: float, p50: int, p95: int) -> Json:
+    return {"from": from_, "to": to, "count": count, "share": share, "p50": p50, "p95": p95}
+
+
+def _node(lane: str, type_: str, column: int, count: int, share: float, role: str = "step", stops: int = 0) -> Json:
+    return {"lane": lane, "type": type_, "role": role, "count": count, "share": share, "stops": stops, "column": column}
+
+
+def _path(key: str, ending: str, count: int, share: float, p50: int, *steps: tuple[str, str], slow: int = 0) -> Json:
+    path = [{"lane": lane, "type": type_, "causes": [max(0, at - 1)]} for at, (lane, type_) in enumerate(steps)]
+    times = {"p50": p50, "p95": 3 * p50, "p99": 10 * p50}
+    return {"key": key, "steps": path, "ending": ending, "count": count, "share": share, **times, "slow": slow} | {
+        "examples": [SUCCEEDED["id"] if ending == "succeeded" else FAILED["id"]]
+    }
+
+
+CREATED, PAID, RESERVED, CONFIRMED = (
+    *(("orders", "OrderCreated"), ("payment", "PaymentSucceeded")),
+    *(("inventory", "InventoryReserved"), ("orders", "OrderConfirmed")),
+)
+OUT, CANCELLED, REFUNDED = (
+    ("inventory", "InventoryFailed"),
+    ("orders", "OrderCancelled"),
+    ("payment", "PaymentRefunded"),
+)
+USUAL = _path("aaaaaaaaaa", "succeeded", 1842, 0.921, 92, CREATED, PAID, RESERVED, CONFIRMED, slow=18)
+REFUSED = _path("bbbbbbbbbb", "failed", 140, 0.07, 2300, CREATED, PAID, OUT, CANCELLED, REFUNDED, slow=1)
+RARE = _path("cccccccccc", "stuck", 18, 0.009, 40, CREATED)
+
+WINDOW: Json = {
+    **{"from": iso(0), "to": iso(3_600_000), "sagas": 2000, "more": True, "bucketMs": 60_000},
+    "endings": {"succeeded": 1842, "failed": 140, "calledOff": 0, "stuck": 13, "open": 5},
+    "durations": {"p50": 94, "p95": 410, "p99": 2_610, "max": 48_000},
+    "histogram": [
+        *({"from": 2**at, "to": 2 ** (at + 1), "count": count} for at, count in enumerate([0, 0, 0, 4, 30, 210, 1190, 380])),
+        {"from": 256, "count": 168},
+    ],
+    "minutes": [
+        {"minute": iso(at * 60_000), "endings": {"succeeded": 25 + at % 9, "failed": at % 5, "stuck": int(at > 55)}}
+        for at in range(60)
+    ],
+    "nodes": [
+        _node("orders", "OrderCreated", 0, 2000, 1, stops=18),
+        _node("payment", "PaymentSucceeded", 1, 1982, 0.991),
+        _node("inventory", "InventoryReserved", 1, 1842, 0.921),
+        _node("inventory", "InventoryFailed", 1, 140, 0.07, "failure"),
+        _node("orders", "OrderConfirmed", 2, 1842, 0.921, "outcome"),
+        _node("orders", "OrderCancelled", 2, 140, 0.07, "compensation"),
+        _node("payment", "PaymentRefunded", 3, 140, 0.07, "compensation"),
+    ],
+    "edges": [
+        _edge("orders/OrderCreated", "payment/PaymentSucceeded", 1982, 0.991, 46, 120),
+        _edge("orders/OrderCreated", "inventory/InventoryReserved", 1842, 0.921, 22, 61),
+        _edge("orders/OrderCreated", "inventory/InventoryFailed", 140, 0.07, 24, 64),
+        _edge("payment/PaymentSucceeded", "orders/OrderConfirmed", 1842, 0.921, 40, 95),
+        _edge("inventory/InventoryReserved", "orders/OrderConfirmed", 1842, 0.921, 62, 160),
+        _edge("inventory/InventoryFailed", "orders/OrderCancelled", 140, 0.07, 70, 140),
+        _edge("payment/PaymentSucceeded", "payment/PaymentRefunded", 140, 0.07, 900, 1800),
+        _edge("orders/OrderCancelled", "payment/PaymentRefunded", 140, 0.07, 70, 150),
+    ],
+    "variants": [USUAL, REFUSED, RARE],
+    "otherVariants": 0,
+    "unusual": [
+        {"id": STUCK["id"], "why": "rare", "durationMs": 40, "variant": RARE["key"], "share": 0.009},
+        {"id": FAILED["id"], "why": "slow", "durationMs": 48_000, "variant": REFUSED["key"], "p99": 23_000},
+    ],
+    "oldestOpen": [{"id": STUCK["id"], "started": STUCK["started"], "lastType": "OrderCreated", "ending": "stuck"}],
+}
+
+AGAINST: Json = WINDOW | {
+    **{"from": iso(-3_600_000), "to": iso(0), "sagas": 1900, "more": False},
+    "endings": {"succeeded": 1880, "failed": 20},
+}
+
+COMPARED: Json = {
+    "variants": [
+        {"key": USUAL["key"], "steps": USUAL["steps"], "share": 0.921, "againstShare": 0.99},
+        {"key": REFUSED["key"], "steps": REFUSED["steps"], "share": 0.07, "againstShare": 0.01},
+        {"key": RARE["key"], "steps": RARE["steps"], "share": 0.009, "againstShare": 0},
+    ],
+    "edges": [
+        {"from": "orders/OrderCreated", "to": "payment/PaymentSucceeded", "p50": 46, "againstP50": 20, "change": "slower"},
+        {"from": "orders/OrderCreated", "to": "inventory/InventoryReserved", "p50": 22, "againstP50": 22, "change": "same"},
+        {"from": "orders/OrderCancelled", "to": "payment/PaymentRefunded", "p50": 70, "change": "new"},
+    ],
+}
+
 ALL = (FAILED, SUCCEEDED, STUCK, CALLED_OFF, WITHOUT_CAUSATION, CAUSE_NOT_KEPT)
 
 
@@ -195,7 +282,6 @@ class Answers:
     """What the API knows, and what it was asked: (path, query) of each GET."""
 
     timelines: list[Json] = field(default_factory=lambda: list(ALL))
-    flow: Json = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     noun: str = "order"
     url: str = ""
@@ -204,7 +290,8 @@ class Answers:
         self.asked.append((path, query))
         known = self.timelines if operator else [_for_shoppers(each) for each in self.timelines]
         if path == "flow":
-            return (200, self.flow) if operator else (403, {"detail": "Flow is for operators."})
+            compared = {"against": AGAINST, "compared": COMPARED} if "againstFrom" in query else {}
+            return (200, {"window": WINDOW, **compared}) if operator else (403, {"detail": "Flow is for operators."})
         if path == "timelines":
             limit, start = int(query.pop("limit", "50")), int(query.pop("cursor", "0"))
             page = known[start : start + limit]

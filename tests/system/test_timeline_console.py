@@ -17,23 +17,6 @@ from .waiting import SECONDS
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import expect, sync_playwright
-
-    expect.set_options(timeout=SECONDS * 1000)
-    chromium = shutil.which("chromium")
-    if not chromium:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no chromium here")
-    with sync_playwright() as playwright:
-        # its sandbox does not let root in, which is who runs in a container
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox"] if os.getuid() == 0 else []
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def console(browser, timeline, request, tmp_path):
     """A tab of its own. What goes wrong in it is to be seen in a picture; whatever the browser objects to is wrong."""

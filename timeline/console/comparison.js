@@ -3,6 +3,7 @@
 import { element } from "./dom.js";
 import { ENDINGS, badge } from "./ending.js";
 import { listLink } from "./filters.js";
+import { typesOf } from "./layers.js";
 import { table } from "./table.js";
 import { bar, path } from "./variants.js";
 import { duration, percent, words } from "./words.js";
@@ -18,6 +19,8 @@ export function comparison(window, against, { variants, edges }) {
     change(share, againstShare),
   ];
   const of = ({ endings, sagas }, ending) => (endings[ending] ?? 0) / (sagas || 1);
+  const typeOf = typesOf([...window.nodes, ...against.nodes]);
+  const step = ({ from, to }) => ({ edge: `${typeOf(from)}>${typeOf(to)}` });
   const known = Object.keys(ENDINGS).filter((ending) => window.endings[ending] || against.endings[ending]);
   return element("section", { class: "comparison" },
     element("h2", {}, "Before and now"),
@@ -26,17 +29,11 @@ export function comparison(window, against, { variants, edges }) {
     table("Paths, before and now", ["Path", "Before", "Now", "Change"], variants.map((variant) =>
       [path(variant.steps), ...both(variant.share, variant.againstShare, { variant: variant.key })])),
     table("Steps, before and now", ["Step", "p50 before", "p50 now", "Change"], edges.map((edge) => [
-      `${typeOf(edge.from)} → ${typeOf(edge.to).toLowerCase()}`,
-      time(edge.againstP50, before(filterOf(edge))), time(edge.p50, now(filterOf(edge))),
+      `${words(typeOf(edge.from))} → ${words(typeOf(edge.to)).toLowerCase()}`,
+      time(edge.againstP50, before(step(edge))), time(edge.p50, now(step(edge))),
       element("span", { class: `change ${edge.change}` }, edge.change),
     ])));
 }
-
-/** A node's key is "lane/type", and either may hold a slash: the type is what the API says last. */
-export const typeIn = (key) => key.slice(key.lastIndexOf("/") + 1);
-const typeOf = (key) => words(typeIn(key));
-
-export const filterOf = ({ from, to }) => ({ edge: `${typeIn(from)}>${typeIn(to)}` });
 
 const time = (ms, href) => (ms === undefined ? "–" : element("a", { href }, duration(ms)));
 

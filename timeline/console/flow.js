@@ -49,8 +49,8 @@ export function showFlow(root, query) {
   function show({ window, against, compared }) {
     const inWindow = (filters = {}) => listLink({ from: window.from, to: window.to, ...filters });
     about.replaceChildren(
-      `About ${counted(window.sagas)}, ${moment(window.from)} to ${moment(window.to)}`,
-      window.more ? ": the newest; there are more. " : ". ",
+      `${counted(window.sagas)}, from ${moment(window.from)} to ${moment(window.to)}`,
+      window.more ? ": the newest, there are more. " : ". ",
       ...(against ? [`Compared with ${counted(against.sagas)}, ${moment(against.from)} to ${moment(against.to)}.`] : []));
     if (!window.sagas) {
       body.replaceChildren(element("p", { class: "empty" }, `No ${noun} began in this time.`));
@@ -108,7 +108,7 @@ const found = (id) => element("a", { class: "id", href: sagaLink(id), title: id 
 /** To choose the window, and what it is compared with. */
 function windowForm({ from, to, againstFrom, againstTo }) {
   const range = timeRange({ from, to }, "Window");
-  const against = timeRange({ from: againstFrom, to: againstTo }, "Compare with");
+  const against = timeRange({ from: againstFrom, to: againstTo }, "Compare");
   const before = element("button", { type: "button", class: "plain", click: justBefore }, "The time just before the window");
   const problem = element("p", { class: "problem", role: "alert" });
 

@@ -1,13 +1,12 @@
 /** The map of a flow: event types as nodes in columns, what led to what as edges between them. */
 
-import { edgeIsIn, order } from "./layers.js";
-import { filterOf } from "./comparison.js";
 import { element, icon, shape } from "./dom.js";
+import { edgeIsIn, order, typesOf } from "./layers.js";
 import { counted } from "./noun.js";
 import { behind } from "./table.js";
 import { duration, number, percent, words } from "./words.js";
 
-const NODE_W = 172, NODE_H = 56, ROW = 88, PASS = 44, MIN_GAP = 128, TOP = 12, LETTERS = 21, LABEL_H = 32;
+const NODE_W = 172, NODE_H = 56, ROW = 88, PASS = 44, MIN_GAP = 128, TOP = 12, LETTERS = 21, LABEL_H = 32, LABEL_W = 108;
 
 /** @param {(filters) => string} inWindow the address of a list of this window's sagas */
 export function flowMap(window, inWindow) {
@@ -42,7 +41,7 @@ function draw({ nodes, edges }, inWindow, available) {
       return path;
     }),
     ...columns.flat().filter((item) => item.node).map((item) => drawNode(item, inWindow)),
-    ...drawn.map((each) => drawLabel(each, inWindow)));
+    ...drawn.map((each) => drawLabel(each, typesOf(nodes), inWindow)));
 }
 
 /** Through the places that an edge has in the columns between its ends. One that leads back goes below. */
@@ -97,28 +96,30 @@ function drawNode({ node, x, y }, inWindow) {
       : []));
 }
 
-function drawLabel({ edge, label }, inWindow) {
-  const { from, to, count, share, p50, p95 } = edge;
+function drawLabel({ edge, label }, typeOf, inWindow) {
+  const { count, share, p50, p95 } = edge, from = typeOf(edge.from), to = typeOf(edge.to);
   const line = (text, dy) => shape("text", { x: label.x, y: label.y + dy, "text-anchor": "middle" }, text);
-  const said = `${words(typeName(from))} to ${words(typeName(to)).toLowerCase()}: ${number(count)}, ${percent(share)}, `
+  const said = `${words(from)} to ${words(to).toLowerCase()}: ${number(count)}, ${percent(share)}, `
     + `p50 ${duration(p50)}, p95 ${duration(p95)}`;
-  return shape("a", { class: "flow-label", href: inWindow(filterOf(edge)), "aria-label": said },
+  return shape("a", { class: "flow-label", href: inWindow({ edge: `${from}>${to}` }), "aria-label": said },
     shape("title", {}, said),
+    shape("rect", { x: label.x - LABEL_W / 2, y: label.y - LABEL_H / 2, width: LABEL_W, height: LABEL_H, rx: 6 }),
     line(`${number(count)} · ${percent(share)}`, -3), line(`${duration(p50)}, p95 ${duration(p95)}`, 11));
 }
 
-const typeName = (key) => filterOf({ from: key, to: key }).edge.split(">")[0];
 const short = (text) => (text.length > LETTERS ? `${text.slice(0, LETTERS - 1)}…` : text);
 
-const asTable = ({ nodes, edges }, inWindow) =>
-  element("div", {},
+function asTable({ nodes, edges }, inWindow) {
+  const typeOf = typesOf(nodes);
+  return element("div", {},
     behind("Event types", ["Event", "Service", "Count", "Share", "Stop here"],
       nodes.map(({ lane, type, count, share, stops }) => [
         words(type), lane, element("a", { href: inWindow({ type, service: lane }) }, number(count)), percent(share),
         stops ? element("a", { href: inWindow({ lastType: type, status: "open" }) }, number(stops)) : "0",
       ])),
     behind("What led to what", ["Step", "Count", "Share", "p50", "p95"], edges.map((edge) => [
-      `${words(typeName(edge.from))} → ${words(typeName(edge.to)).toLowerCase()}`,
-      element("a", { href: inWindow(filterOf(edge)) }, number(edge.count)), percent(edge.share),
-      duration(edge.p50), duration(edge.p95),
+      `${words(typeOf(edge.from))} → ${words(typeOf(edge.to)).toLowerCase()}`,
+      element("a", { href: inWindow({ edge: `${typeOf(edge.from)}>${typeOf(edge.to)}` }) }, number(edge.count)),
+      percent(edge.share), duration(edge.p50), duration(edge.p95),
     ])));
+}

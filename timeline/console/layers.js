@@ -6,6 +6,12 @@
 const SWEEPS = 8;
 const key = ({ lane, type }) => `${lane}/${type}`;
 
+/** From a node's key, as edges name it, to its event type. */
+export function typesOf(nodes) {
+  const types = new Map(nodes.map((node) => [key(node), node.type]));
+  return (name) => types.get(name) ?? name;
+}
+
 /** Whether an edge leads from a column to a later one. */
 export const edgeIsIn = (from, to) => to.column > from.column;
 
