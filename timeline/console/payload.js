@@ -35,7 +35,7 @@ export function payload(id, go, close) {
 
   /** @param {object} event  @param {object[]} all of its saga */
   function show(event, all) {
-    const before = document.activeElement?.dataset?.name;
+    const had = node.contains(document.activeElement) ? document.activeElement : undefined;
     shown = event;
     events = all;
     const at = events.indexOf(event);
@@ -60,8 +60,9 @@ export function payload(id, go, close) {
       copyable("Logs Insights query of this event", logsQuery(event.eventId)),
     );
     node.scrollTop = 0;
-    const again = before && [...node.querySelectorAll("button")].find((button) => button.dataset.name === before);
-    if (again && !again.disabled) again.focus();
+    if (!had) return;
+    const again = [...node.querySelectorAll("[data-name]")].find(({ dataset }) => dataset.name === had.dataset.name);
+    (again?.disabled === false ? again : node.querySelector("h2")).focus();
   }
 
   return {
