@@ -514,8 +514,7 @@ def test_a_saga_is_called_what_the_bus_calls_it(browser):
 # For everyone
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280, 1920])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "dark"), (1920, "light")])
 def test_axe_finds_nothing(browser, site, width, scheme):
     site.timelines.append(big(60))
     context = browser.new_context(
