@@ -170,10 +170,13 @@ class Api:
         event = self.router.current_event
         return {"Location": event.request_context.path.removesuffix(event.path) + path}
 
-    def page(self, items: Sequence[Any], last: Any | None) -> Response[str]:
-        """A page of a list. `last` is where it ended, if there are more: the next page's cursor, made opaque."""
+    def page(self, items: Sequence[Any], last: Any | None, **more: Any) -> Response[str]:
+        """A page of a list. `last` is where it ended, if there are more: the next page's cursor, made opaque.
+
+        `more` is what else the answer says of it.
+        """
         following = {"nextCursor": base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()} if last else {}
-        return self.answer({"items": items, **following})
+        return self.answer({"items": items, **following, **more})
 
     def _handle(self, event: Any, context: Any) -> Any:
         return self.router.resolve(event, context)

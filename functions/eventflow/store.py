@@ -65,12 +65,16 @@ PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExcee
 
 
 class Table(Generic[S]):
-    """`Rows` in a DynamoDB table, whose partition key attribute is `key`; it is one of the state's fields."""
+    """`Rows` in a DynamoDB table, whose partition key attribute is `key`; it is one of the state's fields.
 
-    def __init__(self, name: str, key: str, kind: type[S]) -> None:
+    Of a table with a sort key, `at` is its name and the one value that these rows have.
+    """
+
+    def __init__(self, name: str, key: str, kind: type[S], at: tuple[str, str] | None = None) -> None:
         self.name = name
         self._key = key
         self._kind = kind
+        self._at: Attributes = {at[0]: {"S": at[1]}} if at else {}
 
     def read(self, key: str) -> Stored[S] | None:
         found = dynamodb.get_item(TableName=self.name, Key={self._key: {"S": key}}, ConsistentRead=True)
@@ -118,7 +122,10 @@ class Table(Generic[S]):
     def read_many(self, keys: Iterable[str]) -> dict[str, S]:
         """The states of those rows that are there, by key. At most 100, which is what one request takes."""
         wanted: Any = {
-            self.name: {"Keys": [{self._key: {"S": key}} for key in dict.fromkeys(keys)], "ConsistentRead": True}
+            self.name: {
+                "Keys": [{self._key: {"S": key}, **self._at} for key in dict.fromkeys(keys)],
+                "ConsistentRead": True,
+            }
         }
         found: list[Attributes] = []
         while wanted:

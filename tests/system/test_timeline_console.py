@@ -162,7 +162,7 @@ def test_an_event_may_hold_anything_and_stays_text(timeline, console):
         "traceparent": attack,
     }
     about = {"orderId": saga, attack: attack, "link": "javascript:alert(1)", "__proto__": {"hidden": attack}}
-    with timeline.attached_again(EventSources="acme.") as foreign:
+    with timeline.attached_again(OnlySources="acme.") as foreign:
         foreign.put_event("acme.<img/src/onerror=alert(2)>", attack, {**about, "metadata": metadata})
         foreign.put_event("acme.javascript:alert(3)", "constructor", {**about, "metadata": led_to})
         foreign.put_event("acme.copyist", "__proto__", {**about, "metadata": metadata})

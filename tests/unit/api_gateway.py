@@ -15,6 +15,7 @@ SERVICES = {
     "/inventory": "inventory",
     "/partner-orders": "intake",
     "/timelines": "timeline",
+    "/flow": "timeline",
 }
 OPERATOR = {"sub": "olga", "cognito:groups": "operators"}
 ADA = {"sub": "ada"}

@@ -110,8 +110,10 @@ class MemoryDynamoDB:
         ((name, wanted),) = request["RequestItems"].items()
         assert wanted["ConsistentRead"]
         self.asked.append(f"BatchGetItem {name}")
-        (key_name,) = KEYS[name]
-        keys = [self._key("BatchGetItem", key[key_name]["S"]) for key in wanted["Keys"]]
+        assert all(key.keys() == set(KEYS[name]) for key in wanted["Keys"])
+        keys = [
+            "|".join(self._key("BatchGetItem", key[each]["S"]) for each in KEYS[name]) for key in wanted["Keys"]
+        ]
         if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
             raise refused("BatchGetItem", "ValidationException")
         return {

@@ -471,7 +471,8 @@ def test_whoever_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, cred
 TIMELINE = Stack(
     "shop-timeline",
     parameters={
-        "Outcomes": "OrderConfirmed,OrderCancelled",
+        "GoodOutcomes": "OrderConfirmed",
+        "BadOutcomes": "OrderCancelled",
         "Compensations": "PaymentSucceeded=PaymentRefunded,InventoryReserved=InventoryReleased",
         "StuckAfterSeconds": "900",
     },
@@ -555,7 +556,9 @@ def drawn(*events: Event, saga_id: str = "o-1", width: int = 80, terminal: bool 
     first, last = events[0].occurred_at, events[-1].occurred_at
     whole = {"status": Status.DONE, "outcome": "OrderCancelled", "ended_at": last, "events": len(events)}
     times = {"listing": "x", "started_at": first, "last_at": last, "last_type": events[-1].type}
-    vocabulary = Vocabulary.of(TIMELINE.parameters["Outcomes"], TIMELINE.parameters["Compensations"])
+    vocabulary = Vocabulary.of(
+        *(TIMELINE.parameters[name] for name in ("GoodOutcomes", "BadOutcomes", "Compensations"))
+    )
     saga = Saga(Summary(saga_id=f"saga#{saga_id}", **times | whole | summary), events)
     said = io.StringIO()
     console = Console(file=said, width=width, force_terminal=terminal, color_system="standard" if terminal else None)

@@ -21,15 +21,14 @@ import orders.checkouts
 import orders.http
 import payment.consumer
 from eventflow import price_list
-from eventflow.attributes import to_attributes
 from eventflow.contracts import Fact, read_event
 from ops.patterns import matches
 from orders.orders import order_id_for
 from relay.publish import announced
-from timeline import sagas
 
 from .bus import PUBLISHED, delivered
 from .console import console
+from .keeper import kept, row_of, summed_up
 from .lambda_context import LambdaContext
 from .sam_template import (
     ALL_FUNCTIONS,
@@ -343,14 +342,9 @@ def test_the_samples_tell_the_story_of_a_shop(db, monkeypatch):
 def test_the_timelines_samples_tell_of_the_order_that_is_confirmed(db):
     # given what the state machine makes of its sample
     event = SAMPLES["timeline/order-confirmed.json"]
-    metadata, order, owner = event["detail"]["metadata"], event["detail"]["orderId"], event["detail"]["userId"]
-    at, saga = metadata["occurredAt"], sagas.key_of(order)
-    row = {"sagaId": saga, "userId": owner, "position": f"{at}#{metadata['eventId']}#{event['source']}"}
-    told = {"source": event["source"], "type": event["detail-type"], "detail": json.dumps(event["detail"])}
-    whole = {"startedAt": at, "lastAt": at, "lastType": event["detail-type"], "status": "done", "endedAt": at}
-    db.keeps("TimelineTable", to_attributes({**row, **told, "eventId": metadata["eventId"], "occurredAt": at}))
-    summary = {"sagaId": saga, "userId": owner, "position": sagas.SUMMARY, "listing": sagas.listing_of(at, order)}
-    db.keeps("TimelineTable", to_attributes({**summary, **whole, "events": 1, "outcome": event["detail-type"]}))
+    row = row_of(kept(event)[1])
+    for item in (row, summed_up([row])["Item"]):
+        db.keeps("TimelineTable", item)
 
     # then its shopper reads it, and finds it in the list
     read, listed = ask("timeline/read-timeline.json"), ask("timeline/list-timelines.json")
