@@ -37,7 +37,8 @@ def step(type_: str, lane: str, at_ms: int, *causes: str, role: str = "step", **
     said = {"causationId": causes[0]} if causes and not more.get("inferred") and role != "giveUp" else {}
     detail = {} if role == "giveUp" else {"orderId": "o-1", "metadata": {"eventId": type_, **said}}
     event = {"eventId": type_, "source": f"eventflow.{lane}", "lane": lane, "type": type_, "offsetMs": at_ms}
-    return {**event, "role": role, "causes": list(causes), "detail": detail, **said, **more}
+    led = {"causes": list(causes)} if causes else {}
+    return {**event, "role": role, **led, "detail": detail, **said, **more}
 
 
 def saga(id_: str, ending: str, *steps: Json, at_ms: int = 0, **more: Any) -> Json:
@@ -45,7 +46,7 @@ def saga(id_: str, ending: str, *steps: Json, at_ms: int = 0, **more: Any) -> Js
     offsets = {event["eventId"]: event["offsetMs"] for event in steps}
     events = []
     for event in steps:
-        known = [offsets[cause] for cause in event["causes"] if cause in offsets]
+        known = [offsets[cause] for cause in event.get("causes", ()) if cause in offsets]
         gap = {"gapMs": event["offsetMs"] - max(known)} if known else {}
         events.append({**event, **gap, "time": iso(at_ms + event["offsetMs"])})
     told = [event for event in steps if event["role"] != "giveUp"]
@@ -53,9 +54,14 @@ def saga(id_: str, ending: str, *steps: Json, at_ms: int = 0, **more: Any) -> Js
     ended = {"outcome": told[-1]["type"], "ended": iso(at_ms + told[-1]["offsetMs"])} if status == "done" else {}
     give_ups = sum("redrivenAt" not in event["failure"] for event in steps if event["role"] == "giveUp")
     head = {
-        **{"id": id_, "status": status, "ending": ending, "started": iso(at_ms)},
-        **{"lastEvent": iso(at_ms + told[-1]["offsetMs"]), "lastType": told[-1]["type"]},
-        **{"durationMs": told[-1]["offsetMs"], "eventCount": len(told)},
+        "id": id_,
+        "status": status,
+        "ending": ending,
+        "started": iso(at_ms),
+        "lastEvent": iso(at_ms + told[-1]["offsetMs"]),
+        "lastType": told[-1]["type"],
+        "durationMs": told[-1]["offsetMs"],
+        "eventCount": len(told),
         **({"giveUps": give_ups} if give_ups else {}),
     }
     return {**head, **ended, **more, "events": events}
@@ -183,12 +189,18 @@ USUAL = _path("aaaaaaaaaa", "succeeded", 1842, 0.921, 92, CREATED, PAID, RESERVE
 REFUSED = _path("bbbbbbbbbb", "failed", 140, 0.07, 2300, CREATED, PAID, OUT, CANCELLED, REFUNDED, slow=1)
 RARE = _path("cccccccccc", "stuck", 18, 0.009, 40, CREATED)
 
+COUNTS = (0, 0, 0, 4, 30, 210, 1190, 380)
+
 WINDOW: Json = {
-    **{"from": iso(0), "to": iso(3_600_000), "sagas": 2000, "more": True, "bucketMs": 60_000},
+    "from": iso(0),
+    "to": iso(3_600_000),
+    "sagas": 2000,
+    "more": True,
+    "bucketMs": 60_000,
     "endings": {"succeeded": 1842, "failed": 140, "calledOff": 0, "stuck": 13, "open": 5},
     "durations": {"p50": 94, "p95": 410, "p99": 2_610, "max": 48_000},
     "histogram": [
-        *({"from": 2**at, "to": 2 ** (at + 1), "count": count} for at, count in enumerate([0, 0, 0, 4, 30, 210, 1190, 380])),
+        *({"from": 2**at, "to": 2 ** (at + 1), "count": count} for at, count in enumerate(COUNTS)),
         {"from": 256, "count": 168},
     ],
     "minutes": [
@@ -224,9 +236,13 @@ WINDOW: Json = {
 }
 
 AGAINST: Json = WINDOW | {
-    **{"from": iso(-3_600_000), "to": iso(0), "sagas": 1900, "more": False},
+    "from": iso(-3_600_000),
+    "to": iso(0),
+    "sagas": 1900,
     "endings": {"succeeded": 1880, "failed": 20},
 }
+
+CREATED_TO = {"from": "orders/OrderCreated"}
 
 COMPARED: Json = {
     "variants": [
@@ -235,8 +251,20 @@ COMPARED: Json = {
         {"key": RARE["key"], "steps": RARE["steps"], "share": 0.009, "againstShare": 0},
     ],
     "edges": [
-        {"from": "orders/OrderCreated", "to": "payment/PaymentSucceeded", "p50": 46, "againstP50": 20, "change": "slower"},
-        {"from": "orders/OrderCreated", "to": "inventory/InventoryReserved", "p50": 22, "againstP50": 22, "change": "same"},
+        {
+            "from": "orders/OrderCreated",
+            "to": "payment/PaymentSucceeded",
+            "p50": 46,
+            "againstP50": 20,
+            "change": "slower",
+        },
+        {
+            "from": "orders/OrderCreated",
+            "to": "inventory/InventoryReserved",
+            "p50": 22,
+            "againstP50": 22,
+            "change": "same",
+        },
         {"from": "orders/OrderCancelled", "to": "payment/PaymentRefunded", "p50": 70, "change": "new"},
     ],
 }
@@ -259,7 +287,10 @@ def _for_shoppers(timeline: Json) -> Json:
 
 
 def _wanted(timeline: Json, asked: Mapping[str, str]) -> bool:
-    ids = [timeline["id"], *(event[name] for event in timeline["events"] for name in ("eventId", "traceId") if name in event)]
+    ids = [
+        timeline["id"],
+        *(event[name] for event in timeline["events"] for name in ("eventId", "traceId") if name in event),
+    ]
     tests = {
         "status": lambda value: timeline["status"] == value,
         "ending": lambda value: timeline["ending"] == value,
@@ -339,7 +370,11 @@ def served(answers: Answers) -> Iterator[Answers]:
             if self.headers["X-Amz-Target"].endswith("RevokeToken"):
                 self._say(200, "{}", {})
             elif given.get("PASSWORD", PASSWORD) != PASSWORD:
-                self._say(400, json.dumps({"__type": "NotAuthorizedException", "message": "Incorrect username or password."}), {})
+                self._say(
+                    400,
+                    json.dumps({"__type": "NotAuthorizedException", "message": "Incorrect username or password."}),
+                    {},
+                )
             else:
                 username = given.get("USERNAME") or given["REFRESH_TOKEN"]
                 tokens = {"IdToken": _token(username), "RefreshToken": username}

@@ -394,7 +394,10 @@ def test_drawing_500_events_takes_a_few_times_what_50_take(console):
     few, many = (console.page.evaluate(TIME_TO_DRAW, big(count)["events"]) for count in (50, 500))
     print(f"50 events: {few:.0f} ms, 500 events: {many:.0f} ms")
     assert many < 5 * few + 50
+    # and then all of them are there
+    expect(console.page.locator(".events .what").nth(499)).to_be_attached()
     console.page.reload()
+    expect(console.orders.first).to_be_visible()
 
 
 # Flow
@@ -405,7 +408,7 @@ def test_each_number_of_the_flow_leads_to_the_sagas_behind_it(console):
     page = console.page
     expect(page.locator(".about")).to_contain_text("2,000 orders, from")
     expect(page.locator(".about")).to_contain_text("the newest, there are more")
-    window = {"from": made_up.WINDOW["from"], "to": made_up.WINDOW["to"]}
+    window = {"from": made_up.WINDOW["from"], "to": made_up.iso(3_600_001)}  # whose newest is in it
 
     def leads_to(locator):
         return query_of("http://console/" + locator.first.get_attribute("href"))

@@ -3,22 +3,25 @@
 /** The lanes, in the order in which they first spoke. */
 export const lanes = (events) => [...new Set(events.map((event) => event.lane))];
 
-/** Of each event of `events` those in it that led to it, as the API says: said, or inferred. */
+/** The ids of those that led to an event, as the API says: said by it, or inferred. */
+export const causeIds = (event) => event.causes ?? [];
+
+/** Of each event of `events` those in it that led to it. */
 export function edges(events) {
   const byId = new Map(events.toReversed().map((event) => [event.eventId, event]));
   return events
-    .flatMap((effect) => effect.causes.map((id) => ({ effect, cause: byId.get(id) })))
+    .flatMap((effect) => causeIds(effect).map((id) => ({ effect, cause: byId.get(id) })))
     .filter(({ cause, effect }) => cause && cause !== effect)
     .map((edge) => ({ ...edge, critical: Boolean(edge.cause.critical && edge.effect.critical) }))
     .sort((a, b) => a.critical - b.critical);
 }
 
 export const causes = (events, effect) =>
-  effect.causes.map((id) => events.find((event) => event.eventId === id)).filter((event) => event && event !== effect);
+  causeIds(effect).map((id) => events.find((event) => event.eventId === id)).filter((event) => event && event !== effect);
 
 /** The events that this one led to. */
 export const effects = (events, cause) =>
-  events.filter((event) => event !== cause && event.causes.includes(cause.eventId));
+  events.filter((event) => event !== cause && causeIds(event).includes(cause.eventId));
 
 function kind({ cause, effect, critical }) {
   if (effect.role === "giveUp") return "giveUp";

@@ -6,6 +6,9 @@ import { gutter } from "./gutter.js";
 import { duration, gap, isSlow } from "./words.js";
 import { waterfall } from "./waterfall.js";
 
+/** So many rows are filled at once, which is more than a screen shows; then others have their turn. */
+const AT_ONCE = 60;
+
 /** @param {(key: string) => void} open Called for the row that is chosen. */
 export function eventList(open) {
   const rows = new Map();
@@ -15,7 +18,7 @@ export function eventList(open) {
   const count = element("span", { class: "quiet" });
   const node = element("section", { class: "braid" }, element("h2", {}, "Events ", count),
     controls.node, element("div", { class: "rows" }, beside.node, list));
-  let events = [], stop;
+  let events = [], stop, filling;
 
   function show(changed) {
     events = changed;
@@ -29,15 +32,21 @@ export function eventList(open) {
     }
     events.forEach((event, index) => {
       if (!rows.has(event.key)) rows.set(event.key, row(event.key));
-      const { node, button } = rows.get(event.key);
-      describe(node, button, event);
+      const { node } = rows.get(event.key);
       if (list.children[index] !== node) list.insertBefore(node, list.children[index] ?? null);
     });
+    fill(events);
     stopAt(rows.get(stop) ? stop : events[0]?.key);
     beside.show(many ? [] : events);
     controls.node.hidden = !many;
     if (many) controls.show(events);
     say(count, String(events.length));
+  }
+
+  function fill(wanted) {
+    clearTimeout(filling);
+    for (const event of wanted.slice(0, AT_ONCE)) describe(rows.get(event.key), event);
+    if (wanted.length > AT_ONCE) filling = setTimeout(() => fill(wanted.slice(AT_ONCE)));
   }
 
   function row(key) {
@@ -77,7 +86,7 @@ export function eventList(open) {
   };
 }
 
-function describe(node, button, event) {
+function describe({ node, button }, event) {
   node.classList.toggle("critical", Boolean(event.critical));
   button.replaceChildren(
     icon(event.role, event.failure?.redrivenAt),

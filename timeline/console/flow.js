@@ -47,15 +47,18 @@ export function showFlow(root, query) {
   }
 
   function show({ window, against, compared }) {
-    const inWindow = (filters = {}) => listLink({ from: window.from, to: window.to, ...filters });
-    about.replaceChildren(
-      `${counted(window.sagas)}, from ${moment(window.from)} to ${moment(window.to)}`,
-      window.more ? ": the newest, there are more. " : ". ",
-      ...(against ? [`Compared with ${counted(against.sagas)}, ${moment(against.from)} to ${moment(against.to)}.`] : []));
     if (!window.sagas) {
+      about.replaceChildren();
       body.replaceChildren(element("p", { class: "empty" }, `No ${noun} began in this time.`));
       return;
     }
+    // A list's end is exclusive. That of a window which has no end is its newest saga.
+    const end = asked.to ? window.to : new Date(Date.parse(window.to) + 1).toISOString();
+    const inWindow = (filters) => listLink({ from: window.from, to: end, ...filters });
+    about.replaceChildren(
+      `${counted(window.sagas)}, from ${moment(window.from)} to ${moment(window.to)}`,
+      window.more ? ": the newest, there are more. " : ". ",
+      ...(against ? [`Compared with ${counted(against.sagas)}, from ${moment(against.from)} to ${moment(against.to)}.`] : []));
     body.replaceChildren(
       endings(window, inWindow), percentiles(window, inWindow),
       ...(against ? [comparison(window, against, compared)] : []),

@@ -109,9 +109,11 @@ function drawLabel({ edge, label }, typeOf, inWindow) {
 
 const short = (text) => (text.length > LETTERS ? `${text.slice(0, LETTERS - 1)}…` : text);
 
-function asTable({ nodes, edges }, inWindow) {
+function asTable({ nodes, edges, otherNodes, otherEdges }, inWindow) {
   const typeOf = typesOf(nodes);
+  const rarer = [otherNodes && `${number(otherNodes)} rarer event types`, otherEdges && `${number(otherEdges)} rarer steps`];
   return element("div", {},
+    element("p", { class: "quiet" }, rarer.some(Boolean) ? `Not drawn: ${rarer.filter(Boolean).join(", ")}.` : ""),
     behind("Event types", ["Event", "Service", "Count", "Share", "Stop here"],
       nodes.map(({ lane, type, count, share, stops }) => [
         words(type), lane, element("a", { href: inWindow({ type, service: lane }) }, number(count)), percent(share),

@@ -1,6 +1,6 @@
 /** One event in full, beside the picture, with the ways on to its trace and its logs. */
 
-import { causes, effects } from "./causality.js";
+import { causeIds, causes, effects } from "./causality.js";
 import { linkTo, putEvents, redrive } from "./copies.js";
 import { called } from "./drawing.js";
 import { copyable, copyButton, element, icon } from "./dom.js";
@@ -104,7 +104,7 @@ function cause(event, events, toEvent) {
     toEvent(other, said(other) ? undefined : element("span", { class: "quiet" }, "inferred, not said by the event")));
   if (event.causeMissing) return [...known, `not kept: ${event.causationId ?? "no event of this id is here"}`];
   if (known.length) return known;
-  if (event.causes.length) return ["not among the events shown here"];
+  if (causeIds(event).length) return ["not among the events shown here"];
   return [events[0] === event ? `none: the ${noun} began with it` : "no event: it came from outside, as a request does"];
 }
 
@@ -129,7 +129,8 @@ function detail(id, event) {
       copyButton(() => linkTo(id, event.address), "link to this event", "Link"),
       copyButton(text, "detail", "JSON"))),
     element("pre", { tabindex: "0", "aria-label": "Detail as JSON" }, text),
-    ...(isOperator()
+    // What is no JSON (a text in its place) no bus takes.
+    ...(isOperator() && typeof event.detail === "object"
       ? [copyable("Command that would say it again, to every consumer, with what is kept of it", putEvents(event))] : []),
   ];
 }
