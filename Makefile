@@ -28,6 +28,20 @@ DEPTH    =
 SCENARIO =
 ORDERS   =
 MUTANTS  =
+ENDING   =
+TYPE     =
+SLOWER   =
+VARIANT  =
+FIND     =
+LIMIT    =
+JSON     =
+AGAINST  =
+BUS      =
+SAMPLE   =
+SOURCES  =
+SET      =
+POOL     =
+OPERATOR =
 MINUTES  =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
@@ -35,7 +49,7 @@ DEV       = .venvs/dev/bin
 UV        = .venvs/uv/bin/uv
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
-CODE      = $(wildcard functions local ops tests timeline examples benchmarks)
+CODE      = $(wildcard functions local ops tests timeline examples benchmarks cost)
 TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yaml examples/*/template.yaml)
 DEPLOYER  = $(wildcard .github/deployer.yaml)
 
@@ -47,7 +61,7 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate \
+.PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
   soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
@@ -79,8 +93,18 @@ down: ## Stop it and leave nothing behind
 
 ##@ Look: at orders and failures, here or on AWS
 
-timeline: .venvs/dev/ready ## Draw what happened to an order ORDER=...
-	@$(OPS) timeline "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)-timeline")
+timeline: .venvs/dev/ready ## Draw what happened to an order | ORDER=... (whole, or its first six characters) [JSON=1]
+	@$(OPS) timeline "$(ORDER)" $(if $(JSON),--json) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+sagas: .venvs/dev/ready ## List sagas | [ENDING=stuck] [SINCE=1h] [TYPE=...] [SERVICE=payment] | [SLOWER=2s] [FIND=...]
+	@$(OPS) sagas $(if $(ENDING),--ending "$(ENDING)") $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)") \
+	  $(if $(TYPE),--type "$(TYPE)") $(if $(SERVICE),--service "$(SERVICE)") $(if $(SLOWER),--slower "$(SLOWER)") \
+	  $(if $(VARIANT),--variant "$(VARIANT)") $(if $(FIND),--find "$(FIND)") $(if $(LIMIT),--limit "$(LIMIT)") \
+	  $(if $(JSON),--json) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+flow: .venvs/dev/ready ## Show what is usual, and what is not | [SINCE=1h] [AGAINST=2h..1h] [JSON=1]
+	@$(OPS) flow $(if $(SINCE),--since "$(SINCE)") $(if $(AGAINST),--against "$(AGAINST)") $(if $(JSON),--json) \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
 
 trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...
 	@$(OPS) trace "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
@@ -108,6 +132,11 @@ replay: .venvs/dev/ready ## Deliver archived events again | SINCE=2h [UNTIL=...]
 	@$(OPS) replay --since "$(SINCE)" $(if $(UNTIL),--until "$(UNTIL)") $(if $(RULE),--rule "$(RULE)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
+attach: .venvs/dev/ready ## Attach a timeline to any bus | BUS=... [SAMPLE=event.json] [SET=...] [POOL=...]
+	@$(OPS) attach "$(BUS)" $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
+	  $(if $(SOURCES),--sources "$(SOURCES)") $(if $(SET),--set "$(SET)") $(if $(POOL),--pool "$(POOL)") \
+	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(YES),--yes) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
 load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders a second) SECONDS=60 [YES=1]
 	@$(OPS) load $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
@@ -117,7 +146,7 @@ load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders
 lint: .venvs/dev/ready ## Check format, code, types, templates and workflows
 	@$(DEV)/ruff format --check $(CODE)
 	@$(DEV)/ruff check $(CODE)
-	@$(DEV)/mypy $(wildcard functions local ops timeline)
+	@$(DEV)/mypy $(wildcard functions local ops timeline cost)
 	@$(DEV)/cfn-lint $(TEMPLATES) $(DEPLOYER)
 	@$(DEV)/zizmor --quiet --offline --strict-collection .github
 	@for template in $(TEMPLATES); do \
@@ -127,6 +156,9 @@ lint: .venvs/dev/ready ## Check format, code, types, templates and workflows
 format: .venvs/dev/ready ## Format the code and fix what ruff can fix
 	@$(DEV)/ruff check --fix $(CODE)
 	@$(DEV)/ruff format $(CODE)
+
+models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again, after a new boto3 or operation
+	@PYTHONPATH=functions $(DEV)/python -m ops.models
 
 test: test-unit test-simulation test-system ## Run all tests
 
@@ -147,8 +179,8 @@ simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=
 soak: $(VENVS) ## Place random orders and kill functions at random | [ORDERS=2000] [MINUTES=20] [SEED=...]
 	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
 
-schemas: .venvs/dev/ready ## Write schemas/ from the contracts
-	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
+schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
+	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
 benchmark: .venvs/dev/ready ## Compare each function's import time with a bare handler's
 	@$(DEV)/python benchmarks/imports.py
@@ -157,7 +189,7 @@ cost: $(VENVS) ## Count every billed call of an order, and its price | [ORDERS=2
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)
 
 timeline-cost: .venvs/dev/ready ## Count what the timeline costs per million events
-	@$(THERE) $(DEV)/python benchmarks/timeline_cost.py
+	@$(THERE) $(DEV)/python -m benchmarks.timeline_cost
 
 scale: .venvs/dev/ready ## Count which limit is met first | Writes the tables of docs/scale.md
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.scale
