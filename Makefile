@@ -49,7 +49,7 @@ DEV       = .venvs/dev/bin
 UV        = .venvs/uv/bin/uv
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
-CODE      = $(wildcard functions local ops tests timeline examples benchmarks)
+CODE      = $(wildcard functions local ops tests timeline examples benchmarks cost)
 TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yaml examples/*/template.yaml)
 DEPLOYER  = $(wildcard .github/deployer.yaml)
 
@@ -61,7 +61,7 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas simulate \
+.PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
   soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
@@ -146,7 +146,7 @@ load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders
 lint: .venvs/dev/ready ## Check format, code, types, templates and workflows
 	@$(DEV)/ruff format --check $(CODE)
 	@$(DEV)/ruff check $(CODE)
-	@$(DEV)/mypy $(wildcard functions local ops timeline)
+	@$(DEV)/mypy $(wildcard functions local ops timeline cost)
 	@$(DEV)/cfn-lint $(TEMPLATES) $(DEPLOYER)
 	@$(DEV)/zizmor --quiet --offline --strict-collection .github
 	@for template in $(TEMPLATES); do \
@@ -156,6 +156,9 @@ lint: .venvs/dev/ready ## Check format, code, types, templates and workflows
 format: .venvs/dev/ready ## Format the code and fix what ruff can fix
 	@$(DEV)/ruff check --fix $(CODE)
 	@$(DEV)/ruff format $(CODE)
+
+models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again, after a new boto3 or operation
+	@PYTHONPATH=functions $(DEV)/python -m ops.models
 
 test: test-unit test-simulation test-system ## Run all tests
 
@@ -176,8 +179,8 @@ simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=
 soak: $(VENVS) ## Place random orders and kill functions at random | [ORDERS=2000] [MINUTES=20] [SEED=...]
 	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
 
-schemas: .venvs/dev/ready ## Write schemas/ from the contracts
-	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
+schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
+	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
 benchmark: .venvs/dev/ready ## Compare each function's import time with a bare handler's
 	@$(DEV)/python benchmarks/imports.py

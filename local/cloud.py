@@ -151,6 +151,7 @@ def _spawn(cloud: Cloud, xray_daemon: int) -> subprocess.Popen[bytes]:
         "IOT_MTLS_ENABLED": "false",
         "AUTH": "true",
         "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{xray_daemon}",
+        "AWS_ENDPOINT_URL_XRAY": xray.endpoint(cloud.state) or "",
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",  # retries after 1 s and 2 s; AWS waits 1 and 2 minutes
         "EVENTFLOW_CALLS": str(cloud.calls),
     }

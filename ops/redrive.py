@@ -49,7 +49,8 @@ TRACEBACK = "Traceback (most recent call last):\n"
 WHOLE_BATCH_FAILED = "BatchProcessingError"
 """What Powertools raises when all of a batch have failed. Its message holds the traceback of each."""
 
-IN_PROGRESS = "IdempotencyAlreadyInProgressError"
+IN_PROGRESS = ("BeingTold", "IdempotencyAlreadyInProgressError")
+"""What notification raises, and what a release before raised."""
 GONE = ("ResourceNotFoundException", "StateMachineDoesNotExist")
 
 
@@ -146,7 +147,7 @@ class Consumers:
         if not answer.get("FunctionError"):
             return result
         told = result if isinstance(result, dict) else {}
-        if told.get("errorType") == IN_PROGRESS:
+        if told.get("errorType") in IN_PROGRESS:
             raise StillFailing("someone is handling it, or was cut off while doing so: redrive it again in a minute")
         raise StillFailing(_reason(told))
 

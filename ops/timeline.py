@@ -62,7 +62,7 @@ def look(table: TimelineTable, between: Listings, wanted: Wanted, limit: int, fi
 
 def told(saga: Saga, table: TimelineTable) -> Timeline:
     now = clock.now()
-    return table.beside_the_usual(sagas.told(saga, table.rules.vocabulary, now, table.rules.stuck_after), now)
+    return table.with_the_usual(sagas.told(saga, table.rules.vocabulary, now, table.rules.stuck_after), now)
 
 
 def as_json(saga: Saga, table: TimelineTable) -> str:

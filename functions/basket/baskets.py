@@ -49,6 +49,23 @@ class ShownBasket(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     currency: Currency | None = None
 
 
+class CheckedOut(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The order that the basket becomes."""
+
+    order_id: OrderId
+
+
+class CurrentTotal(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the basket costs now."""
+
+    total_price: MinorUnits
+    currency: Currency
+
+    @classmethod
+    def of(cls, quote: Quote) -> CurrentTotal:
+        return cls(total_price=quote.total_price, currency=quote.currency)
+
+
 class BasketFull(Exception):
     """The basket holds as many products as one order may."""
 

@@ -110,6 +110,25 @@ def transition(
         current = rows.read(key)
 
 
+class Remembered(Generic[S]):
+    """`Rows` that need not be read again by who has just written them: a write says what the row is now.
+
+    Whoever wrote it since then is noticed as ever: by the condition of the next write, which brings the row back.
+    """
+
+    def __init__(self, rows: Rows[S]) -> None:
+        self._rows = rows
+        self._written: dict[str, Stored[S]] = {}
+
+    def read(self, key: str) -> Stored[S] | None:
+        return self._written.pop(key, None) or self._rows.read(key)
+
+    def write(self, key: str, state: S, revision: int, announcement: Announcement | None) -> None:
+        """As `Rows.write`."""
+        self._rows.write(key, state, revision, announcement)
+        self._written[key] = Stored(state, revision, announcement.id if announcement else None)
+
+
 class Patience:
     """Waits between attempts, so that writers who refuse each other get through one after the other."""
 

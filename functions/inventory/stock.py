@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -50,18 +50,26 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
         return {line.product_id: sign * line.quantity for line in self.items if sign}
 
 
-class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class ShownStockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """How many pieces of a product may still be sold: all adjustments minus what is reserved for orders."""
+
+    product_id: ProductId
+    available_qty: int
+    updated_at: str | None = None
+    """ISO-8601."""
+
+
+class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A stock level as it is kept."""
 
     product_id: ProductId
     available_qty: int
     updated_at: int | None = None
     """Milliseconds since 1970."""
 
-    def shown(self) -> dict[str, Any]:
-        """As operators see it: times in ISO-8601."""
-        shown: dict[str, Any] = msgspec.to_builtins(self)
-        return shown | ({} if self.updated_at is None else {"updatedAt": clock.iso(self.updated_at)})
+    def shown(self) -> ShownStockLevel:
+        updated_at = None if self.updated_at is None else clock.iso(self.updated_at)
+        return ShownStockLevel(product_id=self.product_id, available_qty=self.available_qty, updated_at=updated_at)
 
 
 class Adjustment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

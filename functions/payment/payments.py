@@ -30,7 +30,7 @@ from eventflow.events import (
     PaymentSucceeded,
     Pieces,
 )
-from eventflow.transition import Change, Rows, transition
+from eventflow.transition import Change, Remembered, Rows, transition
 from payment.gateway import KEY_KEPT_MS, Answer, Approved, CalledOff, Declined, Gateway, Money
 
 
@@ -98,6 +98,7 @@ def charge(rows: Rows[Payment], gateway: Gateway, order: OrderCreated, cause: Re
     An intent that is older is called off; if that finds no payment, the payment has failed. Raises StrayPayment, and
     what the gateway raises.
     """
+    rows = Remembered(rows)
     payment = transition(
         rows, order.order_id, lambda seen: intend_charge(seen, order, cause.event_id, now), probably_new=True
     )

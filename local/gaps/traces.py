@@ -23,8 +23,8 @@ cause: ContextVar[str | None] = ContextVar("cause", default=None)
 def trace_invocations() -> None:
     """An invocation goes on with the trace of its cause, or begins one. Of each, Lambda sends X-Ray a segment, whose id
     the function is told as the Parent in _X_AMZN_TRACE_ID, so that what it records stands under it (Lambda Developer
-    Guide, "Visualize Lambda function invocations using AWS X-Ray"). The emulator begins a trace with each invocation,
-    and sends nothing.
+    Guide, "Visualize Lambda function invocations using AWS X-Ray"). With PassThrough it sends nothing and passes on
+    only the Root (aws-xray-sdk-java, pull request 409). The emulator begins a trace each time, and sends nothing.
     """
     run, begin_trace = lambda_svc._execute_function_warm, lambda_svc._xray_trace_id_for_invocation
     own: ContextVar[str | None] = ContextVar("own", default=None)
@@ -40,6 +40,8 @@ def trace_invocations() -> None:
         return result
 
     def trace_id_for_invocation(config: Json, inbound: str | None = None) -> Any:
+        if config.get("TracingConfig", {}).get("Mode") == "PassThrough":
+            return f"Root={_begin('', '', inbound or cause.get())['trace_id']}"
         return begin_trace(config, inbound or own.get() or cause.get())
 
     lambda_svc._execute_function_warm = execute_function_warm

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.cost.bill import bill, dollars
-from benchmarks.cost.prices import MILLION, PRICES
-from benchmarks.cost.records import recorded_tallies
+from cost.bill import bill, dollars
+from cost.prices import MILLION, PRICES
+from cost.records import recorded_tallies
 from ops import OpsError
 from ops.load.driver import LOOK_EVERY, Drive
 from ops.load.figures import summed_up

@@ -5,26 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from ops.ends import PAID, SET_ASIDE
 from ops.load.driver import Order
 from ops.load.shop import Shop
 from ops.smoke.before import failure_rate
 from payment.gateway import declines
-
-PAID = {
-    "CONFIRMED": {"SUCCEEDED"},
-    "PAYMENT_FAILED": {"FAILED", "CANCELLED"},
-    "INVENTORY_FAILED": {"REFUNDED", "CANCELLED", "FAILED"},
-    "CANCELLED": {"REFUNDED", "CANCELLED", "FAILED"},
-}
-"""What an order's payment may be, by the order's end. The undo comes after the end, so it is waited for."""
-
-SET_ASIDE = {
-    "CONFIRMED": {"RESERVED"},
-    "PAYMENT_FAILED": {"RELEASED", "CANCELLED", "REFUSED"},
-    "INVENTORY_FAILED": {"REFUSED"},
-    "CANCELLED": {"RELEASED", "CANCELLED", "REFUSED"},
-}
-"""What its reservation may be."""
 
 SHOWN = 3
 """Of the orders that break a rule, how many are named."""

@@ -120,7 +120,7 @@ def test_a_function_that_raises_keeps_its_sandbox(shop):
 
     # then the second time it was there already
     lines = eventually(lambda: shop.log("NotificationFunction", order), lambda lines: len(lines) == 2)
-    assert lines[-1]["cold_start"] is False
+    assert "cold_start" not in lines[-1]
 
 
 def test_lambda_itself_logs_only_of_invocations_that_failed(shop):

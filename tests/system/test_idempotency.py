@@ -59,11 +59,21 @@ def until_undone(shop, order, *heard):
 
 
 def forget_what_was_handled(shop):
-    """As if every idempotency record had expired."""
-    dynamodb, table = shop.cloud.client("dynamodb"), shop.resources["IdempotencyTable"]
-    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ProjectionExpression="id"):
-        for item in page["Items"]:
-            dynamodb.delete_item(TableName=table, Key={"id": item["id"]})
+    """As if every idempotency record had expired, and so every claim of notification's."""
+    dynamodb = shop.cloud.client("dynamodb")
+    for name, key in (("IdempotencyTable", "id"), ("NotificationsTable", "orderId")):
+        table = shop.resources[name]
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table, ProjectionExpression=key):
+            for item in page["Items"]:
+                if name == "IdempotencyTable":
+                    dynamodb.delete_item(TableName=table, Key=item)
+                else:
+                    dynamodb.update_item(
+                        TableName=table,
+                        Key=item,
+                        UpdateExpression="SET claimedUntil = :past",
+                        ExpressionAttributeValues={":past": {"N": "0"}},
+                    )
 
 
 def not_told(shop, order):

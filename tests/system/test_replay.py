@@ -78,13 +78,17 @@ def shipping():
 
 
 def rows(shop):
-    """Everything that is in any table, but for the records of what was handled."""
+    """Everything that is in any table, but for the records of what was handled, and until when it was claimed."""
     dynamodb = shop.cloud.client("dynamodb")
     found = {}
     for logical, physical in shop.resources.items():
         if logical.endswith("Table") and logical != "IdempotencyTable":
             pages = dynamodb.get_paginator("scan").paginate(TableName=physical, ConsistentRead=True)
-            items = [json.dumps(item, sort_keys=True) for page in pages for item in page["Items"]]
+            items = [
+                json.dumps({name: it for name, it in item.items() if name != "claimedUntil"}, sort_keys=True)
+                for page in pages
+                for item in page["Items"]
+            ]
             found[logical] = sorted(items)
     return found
 

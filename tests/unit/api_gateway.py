@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .lambda_context import LambdaContext
+from .sam_template import ALL_FUNCTIONS, service_of, triggers
 
 SERVICES = {
-    "/products": "catalog",
-    "/basket": "basket",
-    "/orders": "orders",
-    "/inventory": "inventory",
-    "/partner-orders": "intake",
-    "/timelines": "timeline",
-    "/flow": "timeline",
+    "/" + route["Path"].split("/")[1]: service_of(function)
+    for function in ALL_FUNCTIONS
+    for route in triggers(function, "Api").values()
 }
+"""Whose routes begin so."""
 OPERATOR = {"sub": "olga", "cognito:groups": "operators"}
 ADA = {"sub": "ada"}
 BOB = {"sub": "bob"}

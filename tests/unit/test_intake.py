@@ -14,13 +14,7 @@ from intake.partner_orders import ContentDiffers
 from .api_gateway import ADA, OPERATOR, call
 from .lambda_context import LambdaContext
 
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
-
-
-@pytest.fixture(autouse=True)
-def first_layer_off(monkeypatch):
-    """That an event is consumed once is told in test_subscriber; here is what the second layer does."""
-    monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
+pytestmark = pytest.mark.usefixtures("first_layer_off")
 
 
 def partner_order(delivery: str = "d1", **body: Any) -> dict[str, Any]:

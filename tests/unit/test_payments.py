@@ -23,8 +23,6 @@ from .lambda_context import LambdaContext
 from .sam_template import ROOT
 from .test_write_units import weight
 
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
-
 HOUR = 60 * 60 * 1000
 NOW = 1_769_860_800_000
 

@@ -345,7 +345,7 @@ def test_one_that_fails_again_stays_and_the_others_go():
 
 def test_one_that_someone_is_handling_stays_and_says_when_to_come_back():
     sqs = three()
-    _, said = sent(sqs, [PAYMENT], Lambda(fails={"b-1"}, error="IdempotencyAlreadyInProgressError"))
+    _, said = sent(sqs, [PAYMENT], Lambda(fails={"b-1"}, error="BeingTold"))
     assert "redrive it again in a minute" in said
     assert sqs.left(PAYMENT) == ["m-1"]
 

@@ -367,7 +367,6 @@ def test_every_function_refuses_it_before_it_does_anything(consumer, event):
         getattr(importlib.import_module(module), name)({"id": "1", **event}, LambdaContext())
 
 
-@pytest.mark.filterwarnings("ignore:Disabling idempotency")
 def test_a_veto_is_heard_in_any_version_and_fails_for_its_order_is_not_there(db, monkeypatch):
     from orders import consumer
 

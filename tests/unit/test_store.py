@@ -198,6 +198,26 @@ def test_a_page_of_no_partition_is_of_the_whole_index(database):
     assert CARTS.page("byUser", 2, after=key) == ([TWO], False)
 
 
+def test_every_row_of_a_partition_is_read_page_by_page_and_no_page_too_early(database):
+    # given two pages, as DynamoDB ends one at 1 MB
+    query = {
+        "TableName": "carts",
+        "IndexName": "byUser",
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": "userId"},
+        "ExpressionAttributeValues": {":p": {"S": "ada"}},
+    }
+    last = {"userId": {"S": "ada"}, "cartId": {"S": "c1"}}
+    database.add_response("query", {"Items": [row(ONE, 1)], "LastEvaluatedKey": last}, query)
+    carts = CARTS.every("byUser", "userId", "ada")
+
+    # then the second is asked for only when it is wanted
+    assert next(carts) == ONE
+    database.assert_no_pending_responses()
+    database.add_response("query", {"Items": [row(TWO, 2)]}, {**query, "ExclusiveStartKey": last})
+    assert list(carts) == [TWO]
+
+
 def test_many_rows_are_read_at_once_each_key_once_and_those_that_are_not_there_left_out(database):
     asked: dict[str, Any] = {}
 
