@@ -157,7 +157,7 @@ format: .venvs/dev/ready ## Format the code and fix what ruff can fix
 	@$(DEV)/ruff check --fix $(CODE)
 	@$(DEV)/ruff format $(CODE)
 
-models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again, after a new boto3 or operation
+models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again
 	@PYTHONPATH=functions $(DEV)/python -m ops.models
 
 test: test-unit test-simulation test-system ## Run all tests

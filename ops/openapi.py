@@ -200,7 +200,7 @@ class Operation:
         found: Json = {}
         for call in (*self._calls(Api.created), *self._calls(Api.accepted)):
             place = "".join(
-                part.value if isinstance(part, ast.Constant) else "x"
+                str(part.value) if isinstance(part, ast.Constant) else "x"
                 for part in getattr(call.node.args[1], "values", [])
             )
             for other in operations:

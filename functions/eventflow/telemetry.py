@@ -161,7 +161,8 @@ def _send_ended() -> None:
         documents = _ended[:SENT_AT_ONCE]
         del _ended[:SENT_AT_ONCE]
         try:
-            _xray().put_trace_segments(TraceSegmentDocuments=documents)
+            xray = _xray()
+            xray.put_trace_segments(TraceSegmentDocuments=documents)
         except Exception:
             logger.warning("segments not sent", exc_info=True)
 
@@ -169,10 +170,12 @@ def _send_ended() -> None:
 @functools.cache
 def _xray() -> XRayClient:
     """Made for the first trace that is sampled: most invocations need none."""
-    import boto3
     from botocore.config import Config
 
-    return boto3.client("xray", config=Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}))
+    from eventflow import aws
+
+    made: XRayClient = aws.client("xray", Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}))
+    return made
 
 
 def _header(segment: Any) -> str:

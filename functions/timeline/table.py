@@ -153,7 +153,7 @@ class TimelineTable:
         )
 
     def with_the_usual(self, timeline: Timeline, now: int) -> Timeline:
-        """The timeline, with what the newest sagas that ended say is usual. What was read for that is known for a while."""
+        """The timeline, with what the newest sagas that ended say is usual. That is read once in USUAL_FOR."""
         if now - self._usual_since > USUAL_FOR:
             some = islice(self.newest(self.partitions(is_open=False), EVER), USUAL_OF)
             self._usual, self._usual_since = flow.usual(self._case(summary, now) for summary in some), now

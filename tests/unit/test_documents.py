@@ -41,7 +41,7 @@ def test_a_link_leads_to_a_file_and_a_heading(document, link):
         assert anchor in anchors(target)
 
 
-@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "CHANGELOG.md"])
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name not in ("CHANGELOG.md", "docs/tutorial.md")])
 def test_files_that_a_document_names_are_there(document):
     named = re.findall(rf"`({PLACES}/[\w./-]+)`", (ROOT / document).read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []

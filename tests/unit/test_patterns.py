@@ -12,7 +12,7 @@ UNKNOWN = (
     {"prefix": {"equals-ignore-case": "order"}},
     {"suffix": ["ed"]},
     {"exists": "yes"},
-    {"anything-but": {"prefix": "Order"}},
+    {"anything-but": {"suffix": "Order"}},
     {"anything-but": 7},
     {"prefix": "Order", "suffix": "ed"},
     {},

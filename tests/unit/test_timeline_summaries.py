@@ -1,4 +1,4 @@
-"""What the state machine sums up of a saga, its expressions really evaluated: ending, reason, path, and what was given up."""
+"""What the state machine sums up of a saga, its expressions really evaluated: ending, reason, path, give-ups."""
 
 import json
 from collections import Counter
