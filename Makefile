@@ -132,7 +132,7 @@ replay: .venvs/dev/ready ## Deliver archived events again | SINCE=2h [UNTIL=...]
 	@$(OPS) replay --since "$(SINCE)" $(if $(UNTIL),--until "$(UNTIL)") $(if $(RULE),--rule "$(RULE)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
-attach: .venvs/dev/ready ## Attach a timeline to any bus | BUS=... [SAMPLE=event.json] [SET=...] [POOL=...]
+attach: .venvs/dev/ready ## Attach a timeline to any bus | BUS=... [SAMPLE=event.json] [SECONDS=60] [POOL=...] | [SET='Noun=parcel'] [YES=1]
 	@$(OPS) attach "$(BUS)" $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
 	  $(if $(SOURCES),--sources "$(SOURCES)") $(if $(SET),--set "$(SET)") $(if $(POOL),--pool "$(POOL)") \
 	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(YES),--yes) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")

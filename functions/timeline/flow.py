@@ -657,7 +657,7 @@ class Usual(msgspec.Struct, frozen=True):
                 found.append(Awaited(lane=node[0], type=node[1], usual_ms=min(gaps)))
         return sorted(found, key=lambda it: (it.usual_ms, it.lane, it.type))
 
-    def beside(self, timeline: Timeline) -> Timeline:
+    def added_to(self, timeline: Timeline) -> Timeline:
         """The timeline, with what each gap usually is; of one that is open, also with what usually comes next."""
         steps = [step for step in timeline.events if step.role is not Role.GIVE_UP]
         by_id = {step.event_id: step for step in reversed(steps)}  # a later one of the same id has copied it
