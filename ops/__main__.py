@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -236,7 +237,12 @@ def main() -> None:
     if not getattr(arguments, needed):
         raise OpsError(question)
     require_running(os.environ.get("AWS_ENDPOINT_URL", ""))
-    run = {
+    runs()[arguments.command](arguments)
+
+
+def runs() -> dict[str, Callable[[argparse.Namespace], None]]:
+    """What runs each command."""
+    return {
         "failed": _failed,
         "redrive": _redrive,
         "logs": _logs,
@@ -245,11 +251,11 @@ def main() -> None:
         "sagas": _sagas,
         "flow": _flow,
         "attach": _attach,
+        "console": _console,
         "trace": _trace,
         "smoke": _smoke,
         "load": _load,
     }
-    run[arguments.command](arguments)
 
 
 def _failed(arguments: argparse.Namespace) -> None:

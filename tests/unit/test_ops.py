@@ -607,3 +607,10 @@ def test_where_no_timeline_is_deployed_the_console_command_says_how_to_deploy_on
 )
 def test_a_browser_is_opened_only_where_the_person_would_see_it(platform, environment, expected):
     assert has_screen(platform, environment) is expected
+
+
+# The command line
+
+
+def test_every_command_of_the_command_line_is_run_by_something():
+    assert set(command_line.commands.choices) == command_line.runs().keys()
