@@ -1,7 +1,7 @@
 """What importing each function costs, as a multiple of a bare boto3 handler's: `make benchmark`.
 
 A ratio and not milliseconds, for machines differ and are noisy: both sides are measured in turn, in one run, each in a
-fresh interpreter with bytecode at hand, and the medians compared. It is the part of a cold start that code decides.
+fresh interpreter with bytecode present, and the medians compared. It is the part of a cold start that code decides.
 """
 
 import os

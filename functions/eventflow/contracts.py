@@ -157,7 +157,7 @@ def read_event(event: Any, *facts: type[F_co]) -> Received[F_co]:
     if not known:
         taken = ", ".join(fact.detail_type() for fact in facts)
         raise MalformedEvent(
-            f"{delivery.detail_type} of {delivery.source} is not taken here, only {taken} - at `$.detail-type`"
+            f"{delivery.detail_type} of {delivery.source} is not accepted here, only {taken} - at `$.detail-type`"
         )
     put_at = delivery.time or datetime.now(UTC)
     delivered = Metadata(event_id=delivery.id, occurred_at=int(put_at.timestamp() * 1000))

@@ -82,7 +82,7 @@ def _forget_previous_invocation() -> None:
 
 @contextmanager
 def handing_on(header: str | None, **annotations: str) -> Iterator[str | None]:
-    """A segment of this service in the trace of `header`. Yields the header of what goes on beneath it.
+    """A segment of this service in the trace of `header`. Yields the header of what goes on under it.
 
     For what an invocation does for a trace that is not its own: a stream's batch holds the events of many, and belongs
     to none. Where that trace is not sampled, `header` itself is yielded.

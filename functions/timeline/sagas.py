@@ -500,7 +500,7 @@ def _shown(event: Event, hidden: frozenset[str]) -> str | msgspec.Raw:
 
 
 def _critical_path(steps: Sequence[Event], led_by: Sequence[Sequence[int]]) -> Sequence[int]:
-    """The places of the last event, of what led to it, of what led to that, and so on; one alone is no path.
+    """The places of the last event, of what led to it, of what led to that, and so on; a single one is no path.
 
     Of several causes the last is the one that the saga waited for.
     """

@@ -36,7 +36,7 @@ def fuzz(shop, timeline):
     print("  documented, and answered to nobody this time:", ", ".join(fuzz.never_answered()) or "nothing")
 
 
-def test_every_answer_is_documented_whoever_asks_whatever(fuzz):
+def test_every_answer_is_documented_no_matter_who_asks_what(fuzz):
     fuzz.for_seconds(SECONDS)
 
     # then nobody was left out

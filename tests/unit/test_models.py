@@ -25,7 +25,7 @@ from .test_house_rules import imports
 
 SOURCES = ROOT / "functions"
 SERVICE_OF = {service: service for service in models.OPERATIONS}
-"""What a client is called, wherever it is called."""
+"""What a client is called, everywhere."""
 CALLED = {(service, xform_name(operation)) for service, names in models.OPERATIONS.items() for operation in names}
 
 
