@@ -200,7 +200,8 @@ class Operation:
         found: Json = {}
         for call in (*self._calls(Api.created), *self._calls(Api.accepted)):
             place = "".join(
-                part.value if isinstance(part, ast.Constant) else "x" for part in getattr(call.node.args[1], "values", [])
+                part.value if isinstance(part, ast.Constant) else "x"
+                for part in getattr(call.node.args[1], "values", [])
             )
             for other in operations:
                 (name,) = re.findall(r"{(\w+)}", other.route.path) or [""]

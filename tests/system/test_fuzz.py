@@ -23,7 +23,11 @@ def fuzz(shop, timeline):
     fuzz = Fuzz(
         document=json.loads((ROOT / "docs" / "api" / "openapi.json").read_text()),
         addresses={"/timelines": timeline.stack.api_url, "/": shop.stack.api_url},
-        tokens={"shopper": people.shopper.token, "other": people.other_shopper.token, "operator": people.operator.token},
+        tokens={
+            "shopper": people.shopper.token,
+            "other": people.other_shopper.token,
+            "operator": people.operator.token,
+        },
         known={"productId": products, "orderId": [order], "sagaId": [order]},
         first_seed=SEED,
     )
