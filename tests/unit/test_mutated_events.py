@@ -1,7 +1,7 @@
 """Each consumer, sent its samples with something wrong in them: it handles them, or fails for a reason that names it.
 
 What raises is retried, and ends in the service's failed-events queue with the text of the exception. So that text
-has to say which field is wrong, and there must be no other kind of failure: none of Python's, DynamoDB's or Powertools'.
+has to say which field is wrong, and no failure may be of another kind: of Python, of DynamoDB, or of Powertools.
 """
 
 import copy
