@@ -43,7 +43,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate \
-  soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
+  soak fuzz test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -115,6 +115,10 @@ simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS [DEPTH=2]
 
 soak: $(VENVS) ## Random orders on an embedded cloud of its own, functions killed at random [ORDERS=2000] [MINUTES=20] [SEED=...]
 	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
+
+fuzz: $(VENVS) ## Ask the deployed APIs whatever can be asked, and send consumers every wrong event [MINUTES=10] [SEED=...]
+	@EVERYTHING=1 $(DEV)/python -m pytest -q -n auto tests/unit/test_mutated_events.py
+	@FUZZ_SECONDS="$$(( $(or $(MINUTES),10) * 60 ))" FUZZ_SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/system/test_fuzz.py
 
 lint: .venvs/dev/ready ## Check format, code, types and templates
 	@$(DEV)/ruff format --check $(CODE)
