@@ -122,7 +122,7 @@ def test_a_route_that_is_not_described_is_refused_with_what_to_do(handler, what_
 
 def test_a_route_without_code_or_sample_is_refused():
     route = next(iter(openapi.routes(ROOT / "template.yaml")))
-    with pytest.raises(OpsError, match="GET /nowhere: .* does not answer it"):
+    with pytest.raises(OpsError, match=r"GET /nowhere: .* does not answer it"):
         openapi.handler_of(Route("GET", "/nowhere", False, route.function))
     with pytest.raises(OpsError, match="put a sample of it into events/"):
         openapi._samples(Route("GET", "/nowhere", False, route.function))
