@@ -62,7 +62,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
-  soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
+  soak fuzz test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -178,6 +178,10 @@ simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=
 
 soak: $(VENVS) ## Place random orders and kill functions at random | [ORDERS=2000] [MINUTES=20] [SEED=...]
 	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
+
+fuzz: $(VENVS) ## Ask the deployed APIs all that can be asked, and send every wrong event | [MINUTES=10] [SEED=...]
+	@EVERYTHING=1 $(DEV)/python -m pytest -q -n auto tests/unit/test_mutated_events.py
+	@FUZZ_SECONDS="$$(( $(or $(MINUTES),10) * 60 ))" FUZZ_SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/system/test_fuzz.py
 
 schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
 	@PYTHONPATH=functions $(DEV)/python -m ops.documents
