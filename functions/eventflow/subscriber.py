@@ -1,4 +1,4 @@
-"""What every consumer of the bus has: a contract check, idempotency, logs and traces that bear the order's id."""
+"""What every consumer of the bus has: a contract check, idempotency, logs and traces with the order's id."""
 
 from __future__ import annotations
 

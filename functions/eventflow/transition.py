@@ -86,7 +86,7 @@ def transition(
 ) -> S | None:
     """Commit what `decide` makes of the row, and return the state it is in afterwards.
 
-    `decide` may run more than once. `probably_new` spares the read where the row is seldom there yet: a refused
+    `decide` may run more than once. `probably_new` saves the read where the row is rarely there yet: a refused
     write brings back what is. Raises Contended, and what `decide` raises.
     """
     patience, raced = Patience(key), False

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-import boto3
-
-from eventflow import clock, telemetry
+from eventflow import aws, clock, telemetry
 from eventflow.contracts import Received
 from eventflow.events import OrderCancelled, OrderConfirmed, OrderCreated, PaymentRefunded
 from eventflow.subscriber import subscriber
 from notification.memory import Memory
 from notification.messages import Told, message_about
 
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
 TOPIC_ARN = os.environ["TOPIC_ARN"]
 """Empty where no address is set: then the log line is all."""
 
 MEMORY = Memory(os.environ["NOTIFICATIONS_TABLE"])
 
-sns = boto3.client("sns") if TOPIC_ARN else None
+sns: SNSClient | None = aws.client("sns") if TOPIC_ARN else None
 
 
 @subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded)

@@ -1,4 +1,4 @@
-"""What was told about each order: no more than the newest of it, and who is at work on that."""
+"""What was told about each order: only the time of the newest message, and who is sending it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eventflow.contracts import OrderId
 from eventflow.store import dynamodb
 
 REMEMBERED_SECONDS = 45 * 24 * 60 * 60
-"""From when it occurred on. An event may come again for 29 days from the archive, and then lie 14 in a failed queue."""
+"""Counted from when the event occurred. The archive may bring it for 29 days; then it may wait 14 in a failed queue."""
 
 
 CLAIMED_MS = 30_000
@@ -28,7 +28,7 @@ class LastTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 
     order_id: OrderId
     occurred_at: int
-    """Of the newest event that was told, in milliseconds since 1970."""
+    """When the newest event that was told occurred, in milliseconds since 1970."""
     expires_at: int
     """Seconds since 1970. DynamoDB deletes the row some time after that."""
     event_id: str = ""
@@ -44,10 +44,10 @@ class Memory:
         self._table = table
 
     def claim(self, order_id: OrderId, event_id: str, occurred_at: int) -> int | None:
-        """When that occurred which was told already and is newer than this. None: tell this; it is noted.
+        """Returns when a newer event occurred that was told already. None: tell this one; its time is written.
 
-        An equal time passes, so what was noted and then could not be told is told when its event comes again: after
-        CLAIMED_MS, for it may as well be another delivery's that is being told right now. Raises BeingTold.
+        An equal time passes, so what was written and then could not be told is told when its event comes again: after
+        CLAIMED_MS, because another delivery may be telling it right now. Raises BeingTold.
         """
         now = clock.now()
         told = LastTold(

@@ -1,6 +1,6 @@
 """A record of every call that AWS would bill, for `make cost`: one JSON object a line, in the file $EVENTFLOW_CALLS.
 
-It is kept for as long as that file is there: whoever wants a record makes it, and takes it away again.
+It is written while that file exists: create the file to begin a record, and delete it to end.
 """
 
 import json
@@ -40,7 +40,7 @@ def _wanted() -> bool:
 
 def _record(service: str, operation: str, resource: str, **more: Any) -> None:
     line = json.dumps({"service": service, "operation": operation, "resource": resource, **more})
-    # r+: whoever took the file away has seen enough
+    # r+: if the file was taken away, nobody wants more
     with _writing, suppress(FileNotFoundError), Path(os.environ.get(VARIABLE, "")).open("r+") as file:
         file.seek(0, os.SEEK_END)
         file.write(f"{line}\n")
@@ -128,7 +128,7 @@ def _counted_read(name: str, read: Callable[[Json], Any]) -> Callable[[Json], An
     def counted(data: Json) -> Any:
         answer = read(data)
         if answer[0] == 200 and _wanted():
-            # what is billed is what was read, not the part of it that was asked for
+            # all that was read is billed, not only the part that was requested
             whole = {key: it for key, it in data.items() if key not in ("ProjectionExpression", "Select")}
             found = json.loads(read(whole)[2])
             for table, sizes, consistent in _sizes(data, found):

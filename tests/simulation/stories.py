@@ -191,3 +191,59 @@ STORIES: dict[str, list[Call]] = {
         ),
     ],
 }
+
+NO_EVENT = {"productId": {"S": "mug"}, "revision": {"N": "1"}}
+EVENT = {**NO_EVENT, "event": {"M": {"id": {"S": "e-1"}}}}
+
+ROWS: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
+    "a first row": (None, NO_EVENT),
+    "a first row with an event": (None, EVENT),
+    "an event is added": (NO_EVENT, EVENT),
+    "an event goes": (EVENT, NO_EVENT),
+    "an event without an id": (NO_EVENT, {**NO_EVENT, "event": {"M": {}}}),
+    "an id of another type": (NO_EVENT, {**NO_EVENT, "event": {"M": {"id": {"N": "7"}}}}),
+    "an event that is a text": (NO_EVENT, {**NO_EVENT, "event": {"S": "e-1"}}),
+    "an empty id": (NO_EVENT, {**NO_EVENT, "event": {"M": {"id": {"S": ""}}}}),
+}
+"""What writes leave in a stream: the row before and after."""
+
+
+def of_new(name: str, *rules: Any) -> dict[str, Any]:
+    return {"dynamodb": {"NewImage": {name: {"S": list(rules)}}}}
+
+
+FILTERS: dict[str, list[dict[str, Any]]] = {
+    "an equal text": [of_new("productId", "mug")],
+    "another text": [of_new("productId", "lamp")],
+    "one of two": [of_new("productId", "lamp", "mug")],
+    "a start": [of_new("productId", {"prefix": "mu"})],
+    "an end": [of_new("productId", {"suffix": "lamp"})],
+    "anything but": [of_new("productId", {"anything-but": ["lamp"]})],
+    "anything but that": [of_new("productId", {"anything-but": "mug"})],
+    "there was no event": [{"dynamodb": {"OldImage": {"event": {"M": {"id": {"S": [{"exists": False}]}}}}}}],
+    "two fields": [{"dynamodb": {**of_new("productId", "mug")["dynamodb"], "OldImage": {"revision": {"N": ["1"]}}}}],
+    "either of two filters": [of_new("productId", "lamp"), {"dynamodb": {"OldImage": {"revision": {"N": ["1"]}}}}],
+}
+"""Of event source mappings, beside those of the template."""
+
+ENTRY = {"Source": "stories", "DetailType": "Told", "Detail": "{}"}
+
+ENTRIES: dict[str, dict[str, Any]] = {
+    "one like any other": ENTRY,
+    "of AWS's own": {**ENTRY, "Source": "aws.ec2"},
+    "with a broken detail": {**ENTRY, "Detail": "{"},
+    "with a detail that is no object": {**ENTRY, "Detail": "[]"},
+    "without a detail": {"Source": "stories", "DetailType": "Told"},
+    "without a detail-type": {"Source": "stories", "Detail": "{}"},
+    "without a source": {"DetailType": "Told", "Detail": "{}"},
+}
+"""Of PutEvents, each among good ones."""
+
+FAILURES: dict[str, dict[str, int]] = {
+    "handled at once": {"a": 0},
+    "handled the second time": {"a": 1},
+    "handled the last time": {"a": 2},
+    "given up": {"a": 3},
+    "one of a batch is given up, one comes again": {"a": 9, "b": 1, "c": 0},
+}
+"""How often the consumer fails on each message of a queue that hands it out three times."""

@@ -1,4 +1,4 @@
-"""What `make cost` recorded last is what an order leads to now."""
+"""The last record of `make cost` still shows what an order causes."""
 
 import pytest
 

@@ -15,7 +15,7 @@ CONSUMERS = {
     "InventoryFailed": ("OrdersSagaFunction",),
     "InventoryReleased": (),
 }
-"""Who hears what, by the rules of the template."""
+"""Which consumer gets which event, by the rules of the template."""
 
 
 def deliver_again(shop, events, times):
@@ -105,7 +105,7 @@ def test_every_event_delivered_again_changes_nothing_with_the_records_and_withou
     # then
     assert [shop.rows(order) for order in orders] == rows
     assert shop.stock_of(product) == stock
-    # and a shopper who was told of the order's end is not told again that it was placed
+    # and a shopper who knows the order's end is not told again that it was placed
     for order in orders:
         eventually(lambda order=order: not_told(shop, order), lambda types: "OrderCreated" in types)
     # and no event led to another: each was heard once from its producer and twice from this test

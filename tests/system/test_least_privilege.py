@@ -1,4 +1,4 @@
-"""Each function may do what it does, and no more: asked as the function's own role, with IAM enforced."""
+"""Each function may do what it does and nothing else: tried with the function's own role, with IAM enforced."""
 
 import pytest
 from botocore.exceptions import ClientError

@@ -23,7 +23,7 @@ HANDLED_BY = CONSUMERS | {
     "microservice_x_test_event": ("IntakeFunction",),
     "PartnerOrderReceived": (),
 }
-"""Who hears what of the archive, by the rules of the template."""
+"""Which consumer gets which archived event, by the rules of the template."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def since():
 
 
 def replay(shop, since, *options):
-    """`python -m ops replay`, as whoever runs the shop calls it; returns the replay's name."""
+    """`python -m ops replay`, as the shop's operator calls it; returns the replay's name."""
     finished = subprocess.run(
         [sys.executable, "-m", "ops", "replay", "--since", since, "--stack-name", shop.stack.name, *options],
         cwd=ROOT,
@@ -64,7 +64,7 @@ def check_out(shop, product, shipping):
 
 
 def shipping():
-    """Someone's, whom nobody else in the logs is called."""
+    """A name that nobody else in the logs has."""
     mark = uuid.uuid4().hex
     return {
         "firstName": f"Zoe{mark}",
@@ -99,7 +99,7 @@ def heard(shop):
 
 
 def until_handled(shop, events, times):
-    """Until each of the events was handed so often to everyone who hears it. Logs are written when that has ended."""
+    """Wait until each event was delivered this often to each of its consumers. Logs are written when that has ended."""
     wanted = {function: [] for functions in HANDLED_BY.values() for function in functions}
     for event in events:
         for function in HANDLED_BY[event["detail-type"]]:
@@ -188,7 +188,7 @@ def test_a_price_list_that_was_lost_is_rebuilt(shop, since):
     assert (answer.status, answer.body["totalPrice"]) == (201, 2100)
     assert shop.call("POST", "/orders", {"productId": retired, "quantity": 1}).status == 422
 
-    # and the replay was meant for that rule alone (the emulator replays to all)
+    # and the replay was meant only for that rule (the emulator replays to all)
     events = shop.cloud.client("events")
     (filtered,) = events.describe_replay(ReplayName=name)["Destination"]["FilterArns"]
     targets = events.list_targets_by_rule(Rule=filtered.rpartition("/")[2], EventBusName=shop.stack.event_bus)

@@ -1,4 +1,4 @@
-"""What an order costs, and where the limits lie: how calls are counted and priced, and that documents say the same."""
+"""What an order costs, and where the limits are: how calls are counted and priced, and that documents say the same."""
 
 from dataclasses import fields, replace
 

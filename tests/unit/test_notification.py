@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventflow import telemetry
@@ -16,13 +16,11 @@ from .lambda_context import LambdaContext
 from .memory_dynamodb import MemoryDynamoDB
 from .sam_template import FUNCTIONS, TEMPLATE
 
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
-
 NOON = 1_769_860_800_000
 
 
 def event(detail_type: str, at: int, order: str = "o1") -> dict[str, Any]:
-    """What occurred so many milliseconds after noon."""
+    """An event that occurred this many milliseconds after noon."""
     source = "eventflow.payment" if detail_type == "PaymentRefunded" else "eventflow.orders"
     metadata = {"eventId": f"{detail_type} at {at}", "occurredAt": NOON + at}
     fields = {"productId": "mug", "quantity": 1, "reason": "out of stock", "paymentId": "p1"}
@@ -186,6 +184,7 @@ TYPES = ("OrderCreated", "OrderConfirmed", "OrderCancelled", "PaymentRefunded")
 EVENTS = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(0, 5)), min_size=1, max_size=6, unique=True)
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_in_any_order_of_arrival_what_is_told_is_in_order_of_time_and_the_newest_is_told(data):
     # given events that come in any order, some repeatedly, and an address that is away at times

@@ -106,7 +106,7 @@ def test_events_of_other_identity_are_consumed_however_alike_they_are(table):
     assert payment.event_ids == ["e1", "e2"]
 
 
-def test_an_event_that_bears_anothers_identity_is_still_heard(table):
+def test_an_event_that_has_anothers_identity_is_still_heard(table):
     payment = Consumer()
     payment(order_created("e1"))
     payment({**order_created("e1", reason="changed her mind"), "detail-type": "OrderCancelled"})

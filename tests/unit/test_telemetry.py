@@ -1,4 +1,4 @@
-"""What an invocation leaves behind: its own log lines, metrics and trace, and nothing of the last one's."""
+"""What an invocation writes: its own log lines, metrics and trace, and nothing from the invocation before."""
 
 import io
 import json
@@ -27,7 +27,7 @@ PUT_TRACE_SEGMENTS = (
 )
 
 
-def test_what_is_logged_bears_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
+def test_what_is_logged_has_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
     log = io.StringIO()
     monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
 
@@ -199,7 +199,7 @@ def sent(monkeypatch):
     global_sdk_config.set_sdk_enabled(False)
 
 
-def test_what_is_handed_on_goes_on_beneath_a_segment_of_the_service_in_its_own_trace(sent):
+def test_what_is_handed_on_continues_under_a_segment_of_the_service_in_its_own_trace(sent):
     with telemetry.handing_on(OF_AN_ORDER, DetailType="OrderCreated") as header:
         assert sent == []
 
