@@ -25,6 +25,7 @@ SCENARIO =
 ORDERS   =
 MUTANTS  =
 MINUTES  =
+ROUNDS   =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
@@ -42,8 +43,8 @@ OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas models simulate \
-  soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
+.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas models \
+  simulate soak test test-unit test-simulation test-system lint format bench cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -132,8 +133,8 @@ format: .venvs/dev/ready ## Format the code and mend what can be mended
 	@$(DEV)/ruff check --fix $(CODE)
 	@$(DEV)/ruff format $(CODE)
 
-benchmark: .venvs/dev/ready ## Compare what importing each function costs with a bare boto3 handler
-	@$(DEV)/python benchmarks/imports.py
+bench: $(VENVS) ## How fast does each function start, and what does an invocation cost, beside bare boto3? [ROUNDS=20]
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks.speed $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 cost: $(VENVS) ## What does an order cost? Record every billed call on a cloud of its own [ORDERS=2] [KEEP=1 writes docs/]
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)
