@@ -43,6 +43,7 @@ SET      =
 POOL     =
 OPERATOR =
 MINUTES  =
+ROUNDS   =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
@@ -62,7 +63,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
-  soak fuzz test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
+  soak fuzz test test-unit test-simulation test-system lint format bench cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -186,8 +187,8 @@ fuzz: $(VENVS) ## Ask the deployed APIs all that can be asked, and send every wr
 schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
 	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
-benchmark: .venvs/dev/ready ## Compare each function's import time with a bare handler's
-	@$(DEV)/python benchmarks/imports.py
+bench: $(VENVS) ## Compare each function's start and warm cost with bare boto3 | [ROUNDS=20]
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks.speed $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 cost: $(VENVS) ## Count every billed call of an order, and its price | [ORDERS=2] [KEEP=1 writes docs/performance.md]
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)

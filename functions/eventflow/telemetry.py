@@ -80,6 +80,26 @@ def _forget_previous_invocation() -> None:
         recorder.clear_trace_entities()
 
 
+def _read_the_trace_once() -> None:
+    """Of an invocation. The SDK parses the header whenever it is asked for a segment, some twenty times."""
+    recorder = _recorder()
+    if recorder is None:
+        return
+    from aws_xray_sdk.core.lambda_launcher import LambdaContext
+
+    if not isinstance(recorder.context, LambdaContext):
+        return  # not in a Lambda
+
+    class Context(LambdaContext):  # type: ignore[misc]
+        def _refresh_context(self) -> None:
+            header = os.environ.get(trace.VARIABLE)
+            if header != getattr(self._local, "header", None) or not getattr(self._local, "segment", None):
+                super()._refresh_context()
+                self._local.header = header
+
+    recorder.configure(context=Context())
+
+
 @contextmanager
 def handing_on(header: str | None, **annotations: str) -> Iterator[str | None]:
     """A segment of this service in the trace of `header`. Yields the header of what goes on under it.
@@ -252,3 +272,6 @@ def count_one(what: str, **dimensions: str) -> None:
 def measure(what: str, milliseconds: float) -> None:
     """Add a duration to the metric of this name."""
     metrics.add_metric(name=what, unit=MetricUnit.Milliseconds, value=milliseconds)
+
+
+_read_the_trace_once()
