@@ -55,6 +55,8 @@ def _takes(rule: Any, leaves: list[Any]) -> bool:
             return any(isinstance(leaf, str) and leaf.endswith(end) for leaf in leaves)
         case {"anything-but": str() | list() as refused, **others} if not others:
             return any(leaf not in ([refused] if isinstance(refused, str) else refused) for leaf in leaves)
+        case {"anything-but": {"prefix": str(start), **more}, **others} if not others and not more:
+            return any(not (isinstance(leaf, str) and leaf.startswith(start)) for leaf in leaves)
     raise NotImplementedError(f"this matcher does not know {rule}")
 
 
@@ -67,5 +69,7 @@ def _given(rule: Any, text: str) -> str:
         case {"suffix": str(end), **others} if not others:
             return f"{text}{end}"
         case {"exists": True, **others} | {"anything-but": str() | list(), **others} if not others:
+            return text
+        case {"anything-but": {"prefix": str(start)}, **others} if not others and not text.startswith(start):
             return text
     raise NotImplementedError(f"no example is known for {rule}")

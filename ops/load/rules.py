@@ -59,7 +59,7 @@ def _broken(shop: Shop, orders: Sequence[Order], waiting_before: Mapping[str, in
             status = rows.get(wrong[0].order_id, {}).get("status", "missing")
             yield f"{_named(wrong)} {wrong[0].ended}, but in {table} it is {status}"
 
-    # what was not accepted may have been made: its answer was lost. Then it is an order like any other
+    # a request that failed may have made its order, and the answer was lost: an order like any other
     sold = Counter(order.product for order in orders if order.ended == "CONFIRMED")
     for product in shop.products:
         there, wanted = shop.stock_of(product), shop.stocked - sold[product]

@@ -42,7 +42,7 @@ class Findings:
     orders: int = 0
     broken: list[Broken] = field(default_factory=list)
     sum: int = 0
-    """Of the digests of all runs, whichever worker made which."""
+    """Of the digests of all runs, no matter which worker made which."""
     reached: dict[tuple[str, str], tuple[Schedule, int]] = field(default_factory=dict)
     """Where each call of a function can be struck: a schedule, and the number of the choice of its fate."""
     shapes: dict[tuple[str, str], Schedule] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Findings:
             self.shapes[shape] = schedule
 
     def _reach(self, call: tuple[str, str], place: tuple[Schedule, int]) -> None:
-        """The same place whichever worker came first: what is done next depends on it."""
+        """The same place, no matter which worker came first: what is done next depends on it."""
         self.reached[call] = min(place, self.reached.get(call, place), key=str)
 
     def note(self, schedule: Schedule, run: Run) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 Call = tuple[str, dict[str, Any]]
 
 ORDERS = {"TableName": "OrdersTable"}
+NOTES = {"TableName": "NotificationsTable"}
 RECORDS = {"TableName": "IdempotencyTable"}
 STOCK = {"TableName": "InventoryTable"}
 ALL_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -55,9 +56,9 @@ LISTED = {
     "KeyConditionExpression": "#p = :p",
     "Limit": 2,
 }
-POWERTOOLS = (
-    "attribute_not_exists(#id) OR #expiry < :now OR "
-    "(#status = :inprogress AND attribute_exists(#until) AND #until < :ms)"
+CLAIM = (
+    "attribute_not_exists(orderId) OR occurredAt < :occurredAt OR (occurredAt = :occurredAt AND "
+    "(attribute_not_exists(claimedUntil) OR detailType <> :detailType OR claimedUntil < :now))"
 )
 
 
@@ -65,16 +66,11 @@ def of_ada(name: str, at: str) -> Call:
     return "put_item", {**ORDERS, "Item": order(name, userId={"S": "{}-ada"}, createdAt={"S": at})}
 
 
-def record(status: str, expires: str, until: str | None = None) -> dict[str, Any]:
-    row = {"id": {"S": "{}-record"}, "status": {"S": status}, "expiration": {"N": expires}}
-    return row | ({"until": {"N": until}} if until else {})
-
-
-def begun(now: str, ms: str) -> Call:
-    names = {"#id": "id", "#expiry": "expiration", "#status": "status", "#until": "until"}
-    values = {":now": {"N": now}, ":ms": {"N": ms}, ":inprogress": {"S": "INPROGRESS"}}
-    asked = {**RECORDS, "Item": record("INPROGRESS", "2000", "2000000"), **ALL_OLD, "ConditionExpression": POWERTOOLS}
-    return "put_item", asked | {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
+def told(detail_type: str, at: str, now: str, until: str) -> Call:
+    row = order("told", occurredAt={"N": at}, detailType={"S": detail_type}, claimedUntil={"N": until})
+    values = {":occurredAt": {"N": at}, ":detailType": {"S": detail_type}, ":now": {"N": now}}
+    asked = {**NOTES, "Item": row, **ALL_OLD, "ConditionExpression": CLAIM}
+    return "put_item", asked | {"ExpressionAttributeValues": values}
 
 
 STORIES: dict[str, list[Call]] = {
@@ -130,22 +126,30 @@ STORIES: dict[str, list[Call]] = {
         ("transact_write_items", {"ClientRequestToken": "{}", "TransactItems": [{"Update": moved("mug", 2)}]}),
         got(STOCK, productId="{}-mug"),
     ],
-    "a record of Powertools' is taken over when it has expired, or its function is out of time": [
-        begun("1000", "1000000"),
-        begun("1000", "1999999"),
-        begun("1000", "2000001"),
-        ("put_item", {**RECORDS, "Item": record("COMPLETED", "2000")}),
-        begun("1999", "9000000"),
-        begun("2001", "2001000"),
-        (
-            "update_item",
-            {
-                **RECORDS,
-                "Key": {"id": {"S": "{}-record"}},
-                "UpdateExpression": "SET #status = :status, #expiry = :expiry",
-                "ExpressionAttributeNames": {"#status": "status", "#expiry": "expiration"},
-                "ExpressionAttributeValues": {":status": {"S": "COMPLETED"}, ":expiry": {"N": "7"}},
-            },
+    "what was told is claimed for a while, and gives way to what is newer": [
+        ("put_item", {**NOTES, "Item": order("told", occurredAt={"N": "100"})}),  # of a release before
+        told("OrderCreated", at="100", now="1000", until="2000"),
+        told("OrderCreated", at="100", now="1999", until="2999"),
+        told("OrderCreated", at="100", now="2001", until="3001"),
+        told("OrderConfirmed", at="100", now="2002", until="3002"),
+        told("OrderCancelled", at="200", now="2003", until="3003"),
+        told("OrderConfirmed", at="100", now="9000", until="9999"),
+        got(NOTES, orderId="{}-told"),
+    ],
+    "a record of Powertools' is written once": [
+        ("get_item", {**RECORDS, "Key": {"id": {"S": "{}-record"}}}),
+        *(
+            (
+                "update_item",
+                {
+                    **RECORDS,
+                    "Key": {"id": {"S": "{}-record"}},
+                    "UpdateExpression": "SET #status = :status, #expiry = :expiry",
+                    "ExpressionAttributeNames": {"#status": "status", "#expiry": "expiration"},
+                    "ExpressionAttributeValues": {":status": {"S": "COMPLETED"}, ":expiry": {"N": expiry}},
+                },
+            )
+            for expiry in ("7", "8")
         ),
         got(RECORDS, id="{}-record"),
         ("delete_item", {**RECORDS, "Key": {"id": {"S": "{}-record"}}}),

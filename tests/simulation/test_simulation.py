@@ -88,7 +88,7 @@ def test_a_schedule_that_nobody_knows_is_refused_by_name(name):
 
 
 def a_template_that_has_more() -> dict:
-    """The main template's resources, and beside them a rule that leads to a queue of its own."""
+    """The main template's resources, and with them a rule that leads to a queue of its own."""
     resources = copy.deepcopy(deployed(**cloud.PARAMETERS))
     resources["Audit"] = {"Type": "AWS::SQS::Queue", "Properties": {}}
     target = {"Id": "Audit", "Arn": {"Fn::GetAtt": ["Audit", "Arn"]}}

@@ -91,7 +91,7 @@ class Invocation:
 
 
 class Context:
-    """What Lambda hands to a handler beside the event."""
+    """What Lambda hands to a handler with the event."""
 
     memory_limit_in_mb = 512
 

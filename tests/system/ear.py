@@ -1,4 +1,4 @@
-"""Hears everything on the bus, as an add-on would: a catch-all rule into a queue of the tests' own."""
+"""Receives everything on the bus, as an add-on would: a rule for all events, into a queue of the tests."""
 
 import json
 from dataclasses import dataclass, field

@@ -127,7 +127,7 @@ def parts(of: inspect.Type) -> Iterator[type]:
                 yield from parts(field.type)
 
 
-def test_whom_an_order_goes_to_travels_in_one_event_alone():
+def test_only_one_event_says_whom_an_order_goes_to():
     assert [kind for kind in PUBLISHED if Shipping in parts(inspect.type_info(kind))] == [BasketCheckedOut]
     fields = {name for kind in PUBLISHED if kind is not BasketCheckedOut for name in kind.__struct_fields__}
     assert not fields & {"first_name", "last_name", "email", "address", "shipping"}

@@ -39,7 +39,7 @@ class Catalog:
         self.events: list[dict[str, Any]] = []
 
     def step(self, product: str, wanted: Any) -> None:
-        """Create, reprice, remove or create again, whichever the product's state allows."""
+        """Create, reprice, remove or create again, as the product's state allows."""
         there = self.products.get(product)
         if there is None or not there.listed_in:
             if wanted == "remove":
