@@ -43,7 +43,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate \
-  soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
+  pictures soak test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -93,6 +93,9 @@ timeline: .venvs/dev/ready ## Draw what happened to an order ORDER=...; on AWS a
 
 trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...; on AWS as for replay
 	@$(OPS) trace "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+pictures: .venvs/dev/ready ## Take the documents' pictures of the console that `make up` runs; needs chromium
+	@$(THERE) $(DEV)/python -m local.pictures
 
 schemas: .venvs/dev/ready ## Write schemas/ anew from the contracts
 	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
