@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ops import OpsError, failed, logs, redrive
+from ops.console import show_consoles
 from ops.moments import moment
 from ops.replay import Replay, follow, start
 from ops.stack import Stack, require_running, runs_here
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 parser = argparse.ArgumentParser(
     prog="python -m ops",
-    description="Commands for whoever runs EventFlow. They speak to AWS as the environment says (credentials, region, "
-    "AWS_ENDPOINT_URL); for the embedded cloud: `. .local/env`.",
+    description="Commands for the people who run EventFlow. They speak to AWS as the environment says (credentials, "
+    "region, AWS_ENDPOINT_URL); for the embedded cloud: `. .local/env`.",
 )
 commands = parser.add_subparsers(dest="command", required=True)
 
@@ -40,14 +41,14 @@ replay_command = commands.add_parser(
     "Consumers do not do again what they have handled; a price list is rebuilt. What had failed is tried again, and if "
     "it fails again, it is in its failed-events queue twice. On AWS it takes up to ten minutes until a new event is in "
     "the archive. `make replay` runs this on the embedded cloud where `make up` has left a .local/env and the shell "
-    "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID, else where the shell points.",
+    "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID; otherwise where the shell points.",
 )
 replay_command.add_argument("--since", required=True, help="events from here on: 2h (ago; s, m, h, d) or ISO 8601")
 replay_command.add_argument("--until", default="", help="up to here, written alike (default: now)")
 replay_command.add_argument(
     "--rule",
     default="",
-    help="to this rule alone, by its logical id in the template or its name; the timeline's has its stack's name",
+    help="only to this rule, by its logical id in the template or its name; the timeline's has its stack's name",
 )
 replay_command.add_argument(
     "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
@@ -92,7 +93,7 @@ flow_command = commands.add_parser(
     "time that is asked for. It needs PYTHONPATH=functions, which `make flow` sets.",
 )
 flow_command.add_argument("--since", default="", help="sagas begun from here on: 2h (ago; s, m, h, d) or ISO 8601")
-flow_command.add_argument("--against", default="", metavar="FROM..TO", help="beside those of an earlier time: 2h..1h")
+flow_command.add_argument("--against", default="", metavar="FROM..TO", help="next to those of an earlier time: 2h..1h")
 
 for command in (timeline_command, flow_command):
     command.add_argument("--width", type=int, help="in columns, 60 at least (default: the terminal's; else 80)")
@@ -122,6 +123,13 @@ attach_command.add_argument("--operator", default="", help="the first operator's
 attach_command.add_argument("--yes", action="store_true", help="do not ask")
 attach_command.add_argument("--stack-name", default="", help="(default: the bus's name and -timeline)")
 
+console_command = commands.add_parser(
+    "console",
+    help="where the timeline's console is, and how to sign in",
+    description="Print the address of the timeline's console and how to sign in there, and open it where there is a "
+    "screen. On the embedded cloud the passwords are those of .local/env, which `make console` reads.",
+)
+
 trace_command = commands.add_parser("trace", help="draw the trace of an order, from the API to the last consumer")
 trace_command.add_argument("order", help="the order's id")
 trace_command.add_argument(
@@ -138,7 +146,7 @@ failed_command.add_argument("--json", action="store_true", help="for machines")
 
 redrive_command = commands.add_parser(
     "redrive",
-    help="send failed events again, to whoever failed on them",
+    help="send failed events again, to the consumer that failed on them",
     description="Send what is in the failed-events queues again, each event to the function or the state machine that "
     "failed on it and to nobody else, and remove what is then handled. It may be interrupted, run again, and run by "
     "two at once. It ends with 1 if anything is still failing, could not be sent, or could not be seen. It tells "
@@ -148,8 +156,8 @@ redrive_command.add_argument("--dry-run", action="store_true", help="only tell w
 redrive_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
 
 for command in (failed_command, redrive_command):
-    command.add_argument("--service", default="", help="of this service alone: payment, checkouts, timeline, ...")
-    command.add_argument("--order", default="", help="about this order alone, by its whole id")
+    command.add_argument("--service", default="", help="only of this service: payment, checkouts, timeline, ...")
+    command.add_argument("--order", default="", help="only about this order, by its whole id")
 
 logs_command = commands.add_parser(
     "logs",
@@ -199,7 +207,7 @@ load_command.add_argument(
 )
 load_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
 
-for command in (failed_command, redrive_command, logs_command, smoke_command, load_command):
+for command in (console_command, failed_command, redrive_command, logs_command, smoke_command, load_command):
     command.add_argument(
         "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
     )
@@ -279,7 +287,7 @@ def _redrive(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False)
     stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
     names = failed.names_of(stacks)
-    # once: what is sent again by a client that lost patience would be sent twice at once
+    # one attempt: a client that times out and repeats would send an event twice at once
     config = Config(read_timeout=redrive.LONGEST_CALL_SECONDS, retries={"total_max_attempts": 1})
     if runs_here(sqs):
         config = config.merge(Config(inject_host_prefix=False))  # there is no sync-127.0.0.1
@@ -347,7 +355,7 @@ def _sagas(arguments: argparse.Namespace) -> None:
     asked = sagas.Asked.of(arguments)
     table = timeline.table_of(Stack.timeline(arguments.stack_name, boto3.client("cloudformation")))
     with Console(stderr=True).status("Reading the newest sagas"):
-        found = sagas.look(table, asked, since, until)
+        found = timeline.look(table, sagas.between(since, until), asked.wanted, asked.limit, asked.find)
     sagas.show(found, table, Console(highlight=False), as_json=arguments.json)
 
 
@@ -378,6 +386,12 @@ def _drawn(arguments: argparse.Namespace) -> Console:
     if arguments.width is not None and arguments.width < 60:
         raise OpsError(f"--width is 60 at least, not {arguments.width}")
     return Console(highlight=False, width=arguments.width)
+
+
+def _console(arguments: argparse.Namespace) -> None:
+    cloudformation = boto3.client("cloudformation")
+    stacks = Stack.with_timelines(arguments.stack_name, cloudformation)
+    show_consoles(stacks, cloudformation.meta.endpoint_url, os.environ, Console(highlight=False))
 
 
 def _trace(arguments: argparse.Namespace) -> None:
@@ -441,8 +455,8 @@ def _replay(arguments: argparse.Namespace) -> None:
     follow(events, start(events, replay, target, now), console)
 
 
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)
-"""A pipeline that is called off; a terminal or a connection that is lost."""
+ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""A pipeline that is cancelled; a terminal or a connection that is lost, which Windows has no signal for."""
 
 
 def _end_like_ctrl_c() -> None:

@@ -1,4 +1,4 @@
-"""Draws a timeline in the terminal, as the console's page does: its fate, a lane per source, its events in order."""
+"""Draws a timeline in the terminal, as the console does: its end, a lane per source, its events in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.axis import Axis
 from ops.plain import plain
 from timeline.sagas import Awaited, Ending, Listed, Role, Status, Step, Timeline
 
-# Each has a sign of its own: colour alone tells too few people, and a file nobody.
+# Each has a sign of its own: many people do not see colours, and a file has none.
 LOOKS = {
     Role.STEP: ("●", "cyan"),
     Role.OUTCOME: ("◎", "green"),

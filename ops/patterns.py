@@ -7,14 +7,23 @@ ABSENT = object()
 
 
 def matches(pattern: Mapping[str, Any], event: Any) -> bool:
-    for name, wanted in pattern.items():
-        value = event.get(name, ABSENT) if isinstance(event, Mapping) else ABSENT
-        if isinstance(wanted, Mapping):
-            if not matches(wanted, value):
-                return False
-        elif not any(_takes(rule, _leaves(value)) for rule in wanted):
-            return False
-    return True
+    """Whether EventBridge would take the event. Raises NotImplementedError for a rule that is not known here, whatever
+    the event.
+    """
+    fields = event if isinstance(event, Mapping) else {}
+    # all are looked at, so that a rule that is not known is seen although another one has decided
+    answers = [_fits(wanted, fields.get(name, ABSENT)) for name, wanted in pattern.items()]
+    return all(answers)
+
+
+def _fits(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        return matches(wanted, value)
+    if not isinstance(wanted, list):
+        raise NotImplementedError(f"a pattern's field is a list or an object, not {wanted!r}")
+    leaves = _leaves(value)
+    answers = [_takes(rule, leaves) for rule in wanted]
+    return any(answers)
 
 
 def _leaves(value: Any) -> list[Any]:

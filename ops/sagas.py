@@ -20,7 +20,7 @@ from ops.plain import plain
 from timeline import sagas
 from timeline.sagas import Ending, Listed
 from timeline.search import Found, Wanted
-from timeline.table import Look, TimelineTable
+from timeline.table import Listings, Look, TimelineTable
 
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -47,15 +47,9 @@ class Asked(msgspec.Struct, frozen=True):
         return cls(wanted, Found(arguments.find) if arguments.find else None, arguments.limit)
 
 
-def look(table: TimelineTable, asked: Asked, since: datetime, until: datetime) -> Look:
-    """The newest sagas of those that are asked for, that began from `since` to `until` (exclusive)."""
-    between = (
-        sagas.listing_of(int(since.timestamp() * 1000)),
-        sagas.listing_of(int(until.timestamp() * 1000) + 1),
-    )
-    return table.look(
-        table.partitions(asked.wanted.is_open), between, asked.wanted, asked.limit, clock.now(), find=asked.find
-    )
+def between(since: datetime, until: datetime) -> Listings:
+    """Of those that began from `since` to `until`."""
+    return sagas.listing_of(int(since.timestamp() * 1000)), sagas.listing_of(int(until.timestamp() * 1000) + 1)
 
 
 def show(look: Look, table: TimelineTable, console: Console, as_json: bool = False) -> None:

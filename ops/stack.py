@@ -182,7 +182,7 @@ def runs_here(client: Any) -> bool:
 
 
 def is_here(url: str) -> bool:
-    """Whether a URL leads to this machine."""
+    """Whether a URL is of this machine."""
     host = urlsplit(url).hostname or ""
     return host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost")
 

@@ -46,7 +46,7 @@ def span(option: str, text: str, now: datetime) -> tuple[datetime, datetime]:
 
 
 def flow_of(table: TimelineTable, since: datetime | None, against: tuple[datetime, datetime] | None) -> Flow:
-    """Of the newest sagas since then, beside those of another time."""
+    """Of the newest sagas since then, next to those of another time."""
 
     def sample(since: datetime | None, until: datetime | None) -> Sample:
         start, end = (int(it.timestamp() * 1000) if it else None for it in (since, until))
@@ -90,6 +90,7 @@ def _parts(told: Flow, name: str) -> Iterator[RenderableType]:
         yield from _headed("Unusual: a path of less than 1 %, or slower than 99 % of its path", _unusual(window))
     if window.oldest_open:
         yield from _headed("Open for longest", _oldest(window))
+    yield Text("\nThe sagas of a path: make sagas VARIANT=<its key>. One saga: make timeline ORDER=<its id>.", "dim")
 
 
 def _headed(title: str, body: RenderableType) -> Iterator[RenderableType]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from eventflow import clock, telemetry
-from eventflow.api import Api, Response, invalid, not_found
+from eventflow.api import Answer, Api, Page, invalid, not_found
 from timeline import flow, sagas
 from timeline.sagas import Vocabulary
 from timeline.search import Found, Prefix, Wanted
@@ -36,7 +36,8 @@ api = Api()
 
 # A foreign id may be any text, more than the router takes for a parameter; a REST API hands it on as it is in the URL.
 @api.router.get("/timelines/.+")
-def read() -> Response[str]:
+def read() -> Answer[sagas.Timeline]:
+    """Read what happened to an order: its events, and what led to what."""
     _, _, id_in_path = api.router.current_event.path.partition("/timelines/")
     saga_id = api.checked("sagaId", unquote(id_in_path), sagas.SagaId)
     telemetry.follow(saga_id)
@@ -46,7 +47,7 @@ def read() -> Response[str]:
         raise not_found(f"timeline {saga_id}")
     hidden = frozenset() if caller.operator else OPERATOR_FIELDS
     told = sagas.told(saga, VOCABULARY, now, STUCK_AFTER, hidden, caller.operator)
-    return api.answer(TABLE.beside_the_usual(told, now) if caller.operator else told)
+    return api.answer(TABLE.with_the_usual(told, now) if caller.operator else told)
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +57,8 @@ class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @api.router.get("/timelines")
-def newest_first() -> Response[str]:
+def newest_first() -> Answer[Page[sagas.Listed]]:
+    """List the sagas that the caller may see, newest first."""
     limit, after, now, caller = api.limit(), api.cursor(Position), clock.now(), api.caller
     if after and len(after.listing.encode()) > LONGEST_LISTING:
         raise invalid("cursor", "not a cursor of this list: it is too long for one")
@@ -104,7 +106,8 @@ WINDOW = {"from", "to", "againstFrom", "againstTo"}
 
 
 @api.router.get("/flow")
-def what_is_usual() -> Response[str]:
+def what_is_usual() -> Answer[flow.Flow]:
+    """Count what is usual: which event leads to which, on which paths, how fast, and how sagas end."""
     api.require_operator()
     if unknown := sorted((api.router.current_event.query_string_parameters or {}).keys() - WINDOW):
         raise invalid(unknown[0], f"no parameter of this; there are {', '.join(sorted(WINDOW))}")

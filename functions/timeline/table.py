@@ -141,7 +141,8 @@ class TimelineTable:
         """The newest MOST_READ of the sagas that began from `since` to `until` (exclusive), in milliseconds."""
         end = now + 1 if until is None else min(until, now + 1)
         between = sagas.listing_of(since or 0), sagas.listing_of(end)
-        read = list(islice(self.newest(partitions, between), MOST_READ + 1)) if between[0] < between[1] else []
+        # not by their listings: from 2286 on these are longer, and no longer sort as time does
+        read = list(islice(self.newest(partitions, between), MOST_READ + 1)) if (since or 0) < end else []
         more = len(read) > MOST_READ
         return flow.Sample(
             cases=[self._case(summary, now) for summary in read[:MOST_READ]],
@@ -151,12 +152,12 @@ class TimelineTable:
             more=more,
         )
 
-    def beside_the_usual(self, timeline: Timeline, now: int) -> Timeline:
-        """The timeline, with what the newest sagas that ended say is usual. What was read for that is known for a while."""
+    def with_the_usual(self, timeline: Timeline, now: int) -> Timeline:
+        """The timeline, with what the newest sagas that ended say is usual. That is read once in USUAL_FOR."""
         if now - self._usual_since > USUAL_FOR:
             some = islice(self.newest(self.partitions(is_open=False), EVER), USUAL_OF)
             self._usual, self._usual_since = flow.usual(self._case(summary, now) for summary in some), now
-        return self._usual.beside(timeline)
+        return self._usual.added_to(timeline)
 
     def _oldest_open(self, between: Listings) -> list[Summary]:
         every = [

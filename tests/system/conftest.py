@@ -1,6 +1,6 @@
 """One embedded cloud and one deployed stack for all system tests (two where two processors run them).
 
-Each test has orders and products of its own.
+Each test has its own orders and products.
 """
 
 import os
@@ -49,7 +49,7 @@ def shop(cloud: Cloud, stack: Stack, ear: Ear) -> Shop:
 
 @pytest.fixture(scope="session")
 def timeline(shop: Shop) -> Timelines:
-    """The add-on, deployed beside the shop."""
+    """The add-on, deployed with the shop."""
     template = build(shop.cloud, TIMELINE_TEMPLATE, TIMELINE_NAME)
     deploy(shop.cloud, template, TIMELINE_NAME, attached_to(shop.stack))
     return Timelines.at(shop, TIMELINE_NAME)

@@ -1,4 +1,4 @@
-"""The timeline add-on beside the shop: what it tells of an order, to whom, and that nobody notices it."""
+"""The timeline add-on and the shop: what it tells of an order, to whom, and that nobody notices it."""
 
 import json
 import time

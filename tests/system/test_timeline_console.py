@@ -65,7 +65,7 @@ def test_an_order_is_watched_live_until_it_is_confirmed(shop, timeline, console)
     another = shop.place(product)
     expect(console.order(another)).to_contain_text("Order confirmed")
     expect(console.orders.first).to_contain_text(another)
-    assert console.page.evaluate("window.asItWas"), "the page was loaded anew"
+    assert console.page.evaluate("window.asItWas"), "the page was loaded again"
 
     # someone else's she cannot open
     other = shop.people.other_shopper

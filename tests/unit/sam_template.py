@@ -34,7 +34,7 @@ def environment(function: str) -> dict[str, Any]:
 
 
 def service_of(function: str) -> str:
-    """Whose function it is; its code may be the kernel's. (The console's knows nothing of Powertools.)"""
+    """Whose function it is; its code may be the kernel's. (The console's does not use Powertools.)"""
     return str(environment(function).get("POWERTOOLS_SERVICE_NAME", "timeline"))
 
 

@@ -18,6 +18,8 @@ from ops.attach.machine import Machine, wrong
 from ops.attach.proposal import NO_TYPE, propose
 from timeline.sagas import Ending, Saga
 
+from .sam_template import ROOT
+
 Event = dict[str, Any]
 
 
@@ -290,6 +292,17 @@ def test_a_sample_that_is_no_event_is_refused(tmp_path, text):
         sample.read(tmp_path / "nothing.json")
 
 
+def test_the_readmes_sample_is_shown_as_two_shipments_that_end():
+    events = sample.read(ROOT / "examples" / "shipments.json")
+    sagas = kept(events)
+    assert {id_: saga.summary.ending for id_, saga in sagas.items()} == {
+        "S-1": Ending.SUCCEEDED,
+        "S-2": Ending.CALLED_OFF,
+    }
+    assert [it.type for it in sagas["S-1"].events] == ["LabelPrinted", "ParcelPickedUp", "ParcelDelivered"]
+    assert "ada@example.com" not in sagas["S-1"].events[0].detail
+
+
 # Listening
 
 RULE = "arn:aws:events:us-east-1:123456789012:rule/acme/"
@@ -372,7 +385,7 @@ def test_a_bus_that_is_not_there_is_named(cloud):
         pass
 
 
-def test_what_an_earlier_crash_left_is_removed_and_who_listens_now_is_left_alone(cloud, monkeypatch):
+def test_what_an_earlier_crash_left_is_removed_and_who_listens_now_stays(cloud, monkeypatch):
     events, sqs = cloud
     monkeypatch.setattr(sample.time, "time", lambda: 1_800_000_000.0)
     old, new = "eventflow-attach-1799990000-a", "eventflow-attach-1799999000-b"

@@ -367,7 +367,7 @@ def test_a_wrong_query_is_refused_by_the_name_of_its_field(db, query, field):
     assert (answer.status, answer.wrong_fields) == (400, [field]), answer.text
 
 
-def test_a_list_reads_the_index_of_whoever_asks_and_no_saga_events(db):
+def test_a_list_reads_the_index_of_the_one_who_asks_and_no_saga_events(db):
     keeps_saga(db, "o1")
     asked = []
     for claims, query in ((OPERATOR, {}), (OPERATOR, {"status": "stuck"}), (ADA, {})):

@@ -9,7 +9,7 @@ import pytest
 
 from timeline.sagas import listing_of
 
-from .keeper import MOST_BYTES, given_up, judged, kept, row_of, size, summed_up
+from .keeper import MOST_BYTES, given_up, judged, kept, row_of, size
 from .sam_template import STATE_MACHINES, attribute, definition, walk
 
 State = dict[str, Any]
@@ -31,7 +31,7 @@ KEEPER = definition("Keeper")
 
 
 def followers(state: State) -> set[str]:
-    """Every state that may come next, beside it and not within it."""
+    """Every state that may come next, on its level and not within it."""
     own = list(walk({name: it for name, it in state.items() if name != "Branches"}))
     return {it[name] for it in own for name in ("Next", "Default") if name in it}
 

@@ -1,4 +1,4 @@
-"""What the state machine sums up of a saga, its expressions really evaluated: ending, reason, path, and what was given up."""
+"""What the state machine sums up of a saga, its expressions really evaluated: ending, reason, path, give-ups."""
 
 import json
 from collections import Counter
@@ -161,7 +161,9 @@ def test_a_cause_that_was_not_kept_is_said_to_be_missing():
 )
 def test_events_of_one_instant_stand_in_one_order_for_the_table_and_for_the_api(events, chance):
     """By what led to what, then by arrival; the state machine and the API say the same."""
-    happened = [event(f"{name}{name}", at, f"{name}-0000", f"{cause}-0000" if cause else None) for at, name, cause in events]
+    happened = [
+        event(f"{name}{name}", at, f"{name}-0000", f"{cause}-0000" if cause else None) for at, name, cause in events
+    ]
     chance.shuffle(happened)
     there = rows(*happened)
     path = [step.type for step in sagas.path_of(from_attributes(summed_up(there)["Item"], Summary), VOCABULARY)]
