@@ -141,13 +141,6 @@ load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders
 	@$(OPS) load $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
-<<<<<<< HEAD
-pictures: .venvs/dev/ready ## Take the documents' pictures of the console that `make up` runs; needs chromium
-	@$(THERE) $(DEV)/python -m local.pictures
-
-schemas: .venvs/dev/ready ## Write schemas/ anew from the contracts
-	@PYTHONPATH=functions $(DEV)/python -m ops.schemas
-=======
 ##@ Work: on the code
 
 lint: .venvs/dev/ready ## Check format, code, types, templates and workflows
@@ -166,7 +159,9 @@ format: .venvs/dev/ready ## Format the code and fix what ruff can fix
 
 models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again
 	@PYTHONPATH=functions $(DEV)/python -m ops.models
->>>>>>> c598062594794980a51928fa58391b1b4be24500
+
+pictures: .venvs/dev/ready ## Take the documents' pictures of the console that `make up` runs; needs chromium
+	@$(THERE) $(DEV)/python -m local.pictures
 
 test: test-unit test-simulation test-system ## Run all tests
 
