@@ -63,7 +63,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
-  soak fuzz test test-unit test-simulation test-system lint format bench cost timeline-cost scale clean remember-python
+  pictures soak fuzz test test-unit test-simulation test-system lint format bench cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -160,6 +160,9 @@ format: .venvs/dev/ready ## Format the code and fix what ruff can fix
 
 models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again
 	@PYTHONPATH=functions $(DEV)/python -m ops.models
+
+pictures: .venvs/dev/ready ## Take the documents' pictures of the console that `make up` runs; needs chromium
+	@$(THERE) $(DEV)/python -m local.pictures
 
 test: test-unit test-simulation test-system ## Run all tests
 
