@@ -161,7 +161,7 @@ format: .venvs/dev/ready ## Format the code and fix what ruff can fix
 models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again
 	@PYTHONPATH=functions $(DEV)/python -m ops.models
 
-pictures: .venvs/dev/ready ## Take the documents' pictures of the console that `make up` runs; needs chromium
+pictures: .venvs/dev/ready ## Take the pictures of the console in docs/ (needs chromium)
 	@$(THERE) $(DEV)/python -m local.pictures
 
 test: test-unit test-simulation test-system ## Run all tests
@@ -183,14 +183,14 @@ simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=
 soak: $(VENVS) ## Place random orders and kill functions at random | [ORDERS=2000] [MINUTES=20] [SEED=...]
 	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
 
-fuzz: $(VENVS) ## Ask the deployed APIs all that can be asked, and send every wrong event | [MINUTES=10] [SEED=...]
+fuzz: $(VENVS) ## Ask the APIs everything, send every wrong event | [MINUTES=10] [SEED=...]
 	@EVERYTHING=1 $(DEV)/python -m pytest -q -n auto tests/unit/test_mutated_events.py
 	@FUZZ_SECONDS="$$(( $(or $(MINUTES),10) * 60 ))" FUZZ_SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/system/test_fuzz.py
 
 schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
 	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
-bench: $(VENVS) ## Compare each function's start and warm cost with bare boto3 | [ROUNDS=20]
+bench: $(VENVS) ## Compare starts and warm costs with bare boto3 | [ROUNDS=20]
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.speed $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 cost: $(VENVS) ## Count every billed call of an order, and its price | [ORDERS=2] [KEEP=1 writes docs/performance.md]

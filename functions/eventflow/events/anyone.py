@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from eventflow.contracts import CARRIED, LAST_MOMENT, NOT_CARRIED, Fact, MalformedEvent, Metadata, OrderId
+from eventflow.contracts import LAST_MOMENT, NOT_CARRIED, UNCARRIED, Fact, MalformedEvent, Metadata, OrderId
 
 _UTF_8 = msgspec.Meta(pattern=r"\A[^\ud800-\udfff]*\Z")
 """JSON may hold half a character (`"\\ud800"`), which no table and no event of ours can."""
