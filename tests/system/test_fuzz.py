@@ -18,7 +18,6 @@ SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(10**6))
 def fuzz(shop, timeline):
     products = [shop.stocked(50) for _ in range(3)]
     order = shop.place(products[0])
-    assert shop.until(order, "CONFIRMED")
     people = shop.people
     fuzz = Fuzz(
         document=json.loads((ROOT / "docs" / "api" / "openapi.json").read_text()),
