@@ -161,7 +161,7 @@ format: .venvs/dev/ready ## Format the code and fix what ruff can fix
 models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again
 	@PYTHONPATH=functions $(DEV)/python -m ops.models
 
-pictures: .venvs/dev/ready ## Take the pictures of the console in docs/ (needs chromium)
+pictures: .venvs/dev/ready ## Take the pictures of docs/ (needs chromium)
 	@$(THERE) $(DEV)/python -m local.pictures
 
 test: test-unit test-simulation test-system ## Run all tests

@@ -47,7 +47,16 @@ GNU_ONLY = re.compile(
     r"|\bfind .*-printf|\bbase64 -w|\bxargs (-r|-d)|\bsort -V|\btouch -d|\bhead -n -|\bln -\w*r|\btac\b"
     r"|(?<![-\w])timeout \d|\bsetsid\b|\bflock \S|\bnproc\b|\bss -|\bip (link|addr)|\bapt-get\b|\b(sha256|md5)sum\b"
 )
-DEBIAN = (".ci/run", ".devcontainer/", ".github/workflows/", "local/docker/", "README.md", "CONTRIBUTING.md", *LINUX)
+DEBIAN = (
+    ".ci/run",
+    ".devcontainer/",
+    ".github/workflows/",
+    "local/docker/",
+    "local/pictures.py",
+    "README.md",
+    "CONTRIBUTING.md",
+    *LINUX,
+)
 """Where Debian's and GNU's tools may be named."""
 
 
