@@ -155,7 +155,9 @@ def runtime(
 
 def _interface_emulator() -> Path:
     if sys.platform != "linux":
-        raise CloudError("the Lambda runtime interface emulator runs on Linux alone: use `sam remote invoke` instead")
+        raise CloudError(
+            "Lambda's runtime interface emulator runs only on Linux: use `sam remote invoke`, or the dev container"
+        )
     package = importlib.util.find_spec("samcli")
     assert package is not None
     assert package.submodule_search_locations is not None

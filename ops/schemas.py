@@ -33,12 +33,26 @@ def generated() -> dict[str, str]:
     return files | {"template.yaml": registry_template(schemas)}
 
 
+def facts() -> list[type[Fact]]:
+    """Everything that is announced in a name of its own."""
+    named = [it for it in vars(events).values() if isinstance(it, type) and issubclass(it, Fact)]
+    return [it for it in named if hasattr(it, "SOURCE")]
+
+
+def shapes_of(fact: type[Fact]) -> dict[str, type[msgspec.Struct]]:
+    """Of each version, the oldest first."""
+    return {f"{major}.0": shape for major, shape in fact.OLDER.items()} | {fact.VERSION: fact}
+
+
+def schemas_of(fact: type[Fact]) -> dict[str, Json]:
+    """Of each version, the oldest first."""
+    return {version: _detail(fact, version, shape) for version, shape in shapes_of(fact).items()}
+
+
 def _schemas() -> Iterator[tuple[str, str, Json]]:
-    for fact in vars(events).values():
-        if isinstance(fact, type) and issubclass(fact, Fact) and hasattr(fact, "SOURCE"):
-            shapes = {f"{major}.0": shape for major, shape in fact.OLDER.items()} | {fact.VERSION: fact}
-            for version, shape in shapes.items():
-                yield fact.SOURCE, f"{fact.detail_type()}-{version}", _detail(fact, version, shape)
+    for fact in facts():
+        for version, schema in schemas_of(fact).items():
+            yield fact.SOURCE, f"{fact.detail_type()}-{version}", schema
 
 
 def _detail(fact: type[Fact], version: str, shape: type[msgspec.Struct]) -> Json:
@@ -65,7 +79,7 @@ def _detail(fact: type[Fact], version: str, shape: type[msgspec.Struct]) -> Json
 
 
 def published(path: str) -> str | None:
-    """The file of schemas/ as it was committed last; where there is no git, as it stands."""
+    """The file of schemas/ as it was committed last; without git, as it is now."""
     committed = _git("show", f"HEAD:./{path}")
     if committed is not None:
         return committed

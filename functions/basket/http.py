@@ -6,9 +6,19 @@ import os
 import uuid
 
 from basket import baskets
-from basket.baskets import Basket, BasketFull, CheckoutRequest, NothingToCheckOut, QuantityRequest, TotalChanged
+from basket.baskets import (
+    Basket,
+    BasketFull,
+    CheckedOut,
+    CheckoutRequest,
+    CurrentTotal,
+    NothingToCheckOut,
+    QuantityRequest,
+    ShownBasket,
+    TotalChanged,
+)
 from eventflow import clock, telemetry
-from eventflow.api import Api, Problem, Response
+from eventflow.api import Accepted, Answer, Api, Problem
 from eventflow.contracts import ProductId
 from eventflow.events import Pieces
 from eventflow.keys import AlreadyUsed, KeyReused, Use
@@ -34,13 +44,15 @@ api = Api(
 
 
 @api.router.get("/basket")
-def show() -> Response[str]:
+def show() -> Answer[ShownBasket]:
+    """Show the basket, at today's prices."""
     stored = BASKETS.read(api.caller.user_id)
     return _answer(stored.state if stored else None)
 
 
 @api.router.put("/basket/items/<product_id>")
-def put(product_id: str) -> Response[str]:
+def put(product_id: str) -> Answer[ShownBasket]:
+    """Have so many of a product in the basket."""
     user_id = api.caller.user_id
     wanted = Pieces(
         product_id=api.checked("productId", product_id, ProductId), quantity=api.body(QuantityRequest).quantity
@@ -50,22 +62,25 @@ def put(product_id: str) -> Response[str]:
 
 
 @api.router.delete("/basket/items/<product_id>")
-def take_out(product_id: str) -> Response[str]:
+def take_out(product_id: str) -> Answer[ShownBasket]:
+    """Have none of a product in the basket."""
     key = api.checked("productId", product_id, ProductId)
     return _answer(transition(BASKETS, api.caller.user_id, lambda basket: baskets.take_out(basket, key)))
 
 
 @api.router.delete("/basket")
-def empty() -> Response[str]:
+def empty() -> Answer[ShownBasket]:
+    """Empty the basket."""
     return _answer(transition(BASKETS, api.caller.user_id, baskets.empty))
 
 
 @api.router.post("/basket/checkout")
-def check_out() -> Response[str]:
+def check_out() -> Accepted[CheckedOut]:
+    """Order what is in the basket. The order is made a moment later, through a queue."""
     user_id, request, key = api.caller.user_id, api.body(CheckoutRequest), api.idempotency_key()
     order_id = str(uuid.uuid4())
     telemetry.follow(order_id)
-    # a request without a key has one of its own, by which the SDK's repetition of a lost answer is known
+    # a request without a key gets one, by which the SDK's repetition of a lost answer is known
     use = Use.of("checkout", user_id, key or order_id, request, answer=order_id, now=clock.now())
 
     def decide(basket: Basket | None) -> Change[Basket]:
@@ -81,16 +96,17 @@ def check_out() -> Response[str]:
         order_id = earlier.answer
         telemetry.follow(order_id)
     except TotalChanged as changed:
-        now = {"totalPrice": changed.quote.total_price, "currency": changed.quote.currency}
-        raise Problem(409, "Total changed", str(changed), "expectedTotal", more=now) from None
-    return api.answer({"orderId": order_id}, status=202, headers=api.location(f"/orders/{order_id}"))
+        raise Problem(
+            409, "Total changed", str(changed), "expectedTotal", more=CurrentTotal.of(changed.quote)
+        ) from None
+    return api.accepted(CheckedOut(order_id=order_id), f"/orders/{order_id}")
 
 
 def _prices_of(basket: Basket | None) -> dict[str, Price]:
     return PRICES.read_many(each.product_id for each in basket.items) if basket and basket.items else {}
 
 
-def _answer(basket: Basket | None) -> Response[str]:
+def _answer(basket: Basket | None) -> Answer[ShownBasket]:
     """The basket at today's prices."""
     return api.answer(baskets.shown(basket, _prices_of(basket)))
 

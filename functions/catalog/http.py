@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from catalog import products
-from catalog.products import AlreadyThere, NewProductRequest, NoSuchProduct, Outdated, Product, ProductRequest
-from eventflow.api import Api, Problem, Response
+from catalog.products import (
+    AlreadyThere,
+    NewProductRequest,
+    NoSuchProduct,
+    Outdated,
+    Product,
+    ProductRequest,
+    ShownProduct,
+)
+from eventflow.api import Answer, Api, Created, NoContent, Page, Problem
 from eventflow.attributes import to_attributes
 from eventflow.contracts import ProductId
 from eventflow.events.catalog import Category
@@ -31,7 +38,8 @@ class Position(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 
 
 @api.router.get("/products")
-def browse() -> Response[str]:
+def browse() -> Answer[Page[ShownProduct]]:
+    """List the products that are sold, by category and id."""
     category = api.query("category")
     after = api.cursor(Position)
     page, more = PRODUCTS.page(
@@ -42,43 +50,50 @@ def browse() -> Response[str]:
     )
     last = page[-1] if more else None
     position = Position(last.category, last.product_id) if last else None
-    return api.page([_shown(product) for product in page], position)
+    return api.page([product.shown() for product in page], position)
 
 
 @api.router.get("/products/<product_id>")
-def read(product_id: str) -> Response[str]:
+def read(product_id: str) -> Answer[ShownProduct]:
+    """Read a product."""
     stored = PRODUCTS.read(api.checked("productId", product_id, ProductId))
     if stored is None or not stored.state.listed_in:
         raise NoSuchProduct(f"product {product_id} does not exist")
-    return _answer(stored.state)
+    return api.answer(stored.state.shown(), _etag(stored.state))
 
 
 @api.router.post("/products")
-def create() -> Response[str]:
+def create() -> Created[ShownProduct]:
+    """Sell a new product, or sell one again."""
     api.require_operator()
     request = api.body(NewProductRequest)
     product_id = str(uuid.uuid4()) if request.product_id is UNSET else request.product_id
     product = transition(
         PRODUCTS, product_id, lambda seen: products.create(seen, product_id, request), probably_new=True
     )
-    return _answer(product, status=201, headers=api.location(f"/products/{product_id}"))
+    assert product
+    return api.created(product.shown(), f"/products/{product_id}", _etag(product))
 
 
 @api.router.put("/products/<product_id>")
-def replace(product_id: str) -> Response[str]:
+def replace(product_id: str) -> Answer[ShownProduct]:
+    """Change a product, as its ETag says that you saw it."""
     api.require_operator()
     key = api.checked("productId", product_id, ProductId)
     request, etag = api.body(ProductRequest), _if_match()
-    return _answer(transition(PRODUCTS, key, lambda seen: products.replace(seen, key, request, etag)))
+    product = transition(PRODUCTS, key, lambda seen: products.replace(seen, key, request, etag))
+    assert product
+    return api.answer(product.shown(), _etag(product))
 
 
 @api.router.delete("/products/<product_id>")
-def remove(product_id: str) -> Response[str]:
+def remove(product_id: str) -> NoContent:
+    """Sell a product no longer."""
     api.require_operator()
     key = api.checked("productId", product_id, ProductId)
     etag = api.header("If-Match") or "*"
     transition(PRODUCTS, key, lambda seen: products.remove(seen, key, etag))
-    return api.answer(None, status=204)
+    return NoContent(None)
 
 
 def _if_match() -> str:
@@ -88,15 +103,8 @@ def _if_match() -> str:
     return etag
 
 
-def _answer(product: Product | None, status: int = 200, headers: dict[str, str] | None = None) -> Response[str]:
-    assert product is not None
-    return api.answer(_shown(product), status, {"ETag": product.etag, **(headers or {})})
-
-
-def _shown(product: Product) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(product)
-    del shown["listedIn"]
-    return shown
+def _etag(product: Product) -> dict[str, str]:
+    return {"ETag": product.etag}
 
 
 handler = api.handler

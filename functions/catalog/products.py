@@ -31,8 +31,8 @@ class NewProductRequest(ProductRequest, frozen=True, kw_only=True):
     """Its id, if the operator minds what it is."""
 
 
-class Product(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A product, or what is left of it: a removed one keeps its revision, so that no later event bears a lower one."""
+class ShownProduct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A product as people see it."""
 
     product_id: ProductId
     name: Name
@@ -43,12 +43,20 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     image_url: str | None = None
     revision: int
     """Counts its changes; also its ETag."""
+
+
+class Product(ShownProduct, frozen=True, kw_only=True):
+    """A product, or what is left of it: a removed one keeps its revision, so that no later event has a lower one."""
+
     listed_in: Category | None = None
     """Its category while it is sold: what the index of products holds, and a removed one is not in."""
 
     @property
     def etag(self) -> str:
         return f'"{self.revision}"'
+
+    def shown(self) -> ShownProduct:
+        return msgspec.convert(self, ShownProduct, from_attributes=True)
 
 
 class AlreadyThere(Exception):
@@ -71,7 +79,7 @@ def create(existing: Product | None, product_id: ProductId, request: ProductRequ
 
 
 def replace(existing: Product | None, product_id: ProductId, request: ProductRequest, etag: str) -> Change[Product]:
-    """Change what is said of a product, as the caller saw it. Raises NoSuchProduct, Outdated."""
+    """Change a product that is still as the caller saw it. Raises NoSuchProduct, Outdated."""
     product = _as_seen(existing, product_id, etag)
     return _changed(product_id, request, product.revision + 1)
 

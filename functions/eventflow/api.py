@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -16,26 +16,100 @@ from eventflow import clock, telemetry
 from eventflow.contracts import NOT_CARRIED
 from eventflow.transition import Contended
 
-__all__ = ["Api", "Caller", "Problem", "Response", "forbidden", "invalid", "not_found"]
+__all__ = [
+    "Accepted",
+    "Answer",
+    "Api",
+    "Caller",
+    "Created",
+    "NoContent",
+    "Page",
+    "Problem",
+    "Response",
+    "forbidden",
+    "invalid",
+    "not_found",
+    "title_of",
+]
 
 B = TypeVar("B")
 
+IdempotencyKey = Annotated[str, msgspec.Meta(max_length=255)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]
+
 OPERATORS = "operators"
 """The Cognito group that may read anything, and write what no shopper may."""
+
+
+class Answer(Response[str], Generic[B]):
+    """200 with a `B` as JSON. What a route's handler is annotated to return is what the API's document says of it."""
+
+    STATUS: ClassVar[int] = 200
+
+    def __init__(self, body: B, headers: Mapping[str, str] | None = None) -> None:
+        text = "" if body is None else msgspec.json.encode(body).decode()
+        super().__init__(self.STATUS, "application/json", text, headers=dict(headers or {}))
+
+
+class Created(Answer[B]):
+    """201 with what is new; the header Location says where it is."""
+
+    STATUS = 201
+
+
+class Accepted(Answer[B]):
+    """202: it will be done. The header Location says where its result will be."""
+
+    STATUS = 202
+
+
+class NoContent(Answer[None]):
+    """204: it is done, and there is nothing to say."""
+
+    STATUS = 204
+
+
+class Page(msgspec.Struct, Generic[B], frozen=True, rename="camel", omit_defaults=True):
+    """A part of a list."""
+
+    items: Sequence[B]
+    next_cursor: str | None = None
+    """Where the next page begins, for the parameter `cursor`. Absent on the last page."""
+    read: int | None = None
+    """How many were looked at to find these, where a list has filters."""
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a request."""
+
+    field: str
+    """Its path in the body, as `items[1].quantity`; or the name of a parameter or a header."""
+    detail: str
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error, as RFC 9457 has it. Some have members of their own beside these."""
+
+    title: str
+    status: int
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+    """Absent where the problem is not about a field."""
 
 
 class Problem(Exception):
     """An answer that is an error. `field` names what of the request it is about; `more` is what else a client needs."""
 
     def __init__(
-        self, status: int, title: str, detail: str, field: str | None = None, *, more: Mapping[str, Any] | None = None
+        self, status: int, title: str, detail: str, field: str | None = None, *, more: msgspec.Struct | None = None
     ) -> None:
         super().__init__(detail)
-        self.status, self.title, self.detail, self.field, self.more = status, title, detail, field, more or {}
+        self.status, self.title, self.detail, self.field, self.more = status, title, detail, field, more
 
     def response(self) -> Response[str]:
-        errors = {"errors": [{"field": self.field, "detail": self.detail}]} if self.field else {}
-        body = {"title": self.title, "status": self.status, "detail": self.detail, **errors, **self.more}
+        errors = (FieldError(self.field, self.detail),) if self.field else ()
+        details = ProblemDetails(title=self.title, status=self.status, detail=self.detail, errors=errors)
+        body = msgspec.to_builtins(details) | (msgspec.to_builtins(self.more) if self.more else {})
         return Response(self.status, "application/problem+json", msgspec.json.encode(body).decode())
 
 
@@ -71,8 +145,9 @@ class Api:
         self.router.exception_handler(Problem)(Problem.response)
         self.router.exception_handler(ServiceError)(_of_the_router)
         self.router.exception_handler(Contended)(_contended)
+        self.domain_problems = dict(domain_problems or {})
         self.router.exception_handler(Exception)(self._unexpected)
-        for error, status in (domain_problems or {}).items():
+        for error, status in self.domain_problems.items():
             self.router.exception_handler(error)(_of_the_domain(status))
         self.handler = telemetry.instrumented(self._handle)
 
@@ -103,8 +178,8 @@ class Api:
         return body
 
     @staticmethod
-    def checked(name: str, value: str | None, kind: Any) -> Any:
-        """A parameter of the path or the query, if it keeps the contract of `kind`. Raises Problem (400)."""
+    def checked(name: str, value: str | int | None, kind: Any) -> Any:
+        """A parameter of the path or the query, or a header, if it keeps the contract `kind`. Raises Problem (400)."""
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
@@ -116,10 +191,7 @@ class Api:
 
     def idempotency_key(self) -> str:
         """The header Idempotency-Key; empty where there is none. Raises Problem (400)."""
-        key = self.header("Idempotency-Key")
-        if len(key) > 255:
-            raise invalid("Idempotency-Key", "255 characters at most")
-        return key
+        return str(self.checked("Idempotency-Key", self.header("Idempotency-Key"), IdempotencyKey))
 
     def require_idempotency_key(self) -> str:
         """The header Idempotency-Key. Raises Problem: 428 where there is none, and 400."""
@@ -134,9 +206,8 @@ class Api:
     def limit(self) -> int:
         """The query's `limit`, how many a page holds: 20, if it does not say. Raises Problem (400)."""
         given = self.query("limit") or "20"
-        if not re.fullmatch("[1-9][0-9]?|100", given):
-            raise invalid("limit", "a whole number from 1 to 100")
-        return int(given)
+        whole = int(given) if re.fullmatch("[1-9][0-9]{0,2}", given) else given
+        return int(self.checked("limit", whole, Limit))
 
     def instant(self, name: str, default: str) -> str:
         """The query's `name`, a date or a time in ISO 8601 (UTC unless it says otherwise), as `clock.iso` writes it.
@@ -161,19 +232,26 @@ class Api:
             raise invalid("cursor", "not a cursor of this list; take `nextCursor` of the page before") from None
 
     @staticmethod
-    def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
-        text = "" if body is None else msgspec.json.encode(body).decode()
-        return Response(status, "application/json", text, headers=dict(headers or {}))
+    def answer(body: B, headers: Mapping[str, str] | None = None) -> Answer[B]:
+        return Answer(body, headers)
+
+    def created(self, body: B, path: str, headers: Mapping[str, str] | None = None) -> Created[B]:
+        """`path` of this API is where it is."""
+        return Created(body, {**self.location(path), **(headers or {})})
+
+    def accepted(self, body: B, path: str) -> Accepted[B]:
+        """`path` of this API is where its result will be."""
+        return Accepted(body, self.location(path))
 
     def location(self, path: str) -> dict[str, str]:
         """The header that says where `path` of this API is, under the stage by which it is reached."""
         event = self.router.current_event
         return {"Location": event.request_context.path.removesuffix(event.path) + path}
 
-    def page(self, items: Sequence[Any], last: Any | None) -> Response[str]:
+    def page(self, items: Sequence[B], last: Any | None, read: int | None = None) -> Answer[Page[B]]:
         """A page of a list. `last` is where it ended, if there are more: the next page's cursor, made opaque."""
-        following = {"nextCursor": base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()} if last else {}
-        return self.answer({"items": items, **following})
+        cursor = base64.urlsafe_b64encode(msgspec.json.encode(last)).decode() if last else None
+        return self.answer(Page(items, cursor, read))
 
     def _handle(self, event: Any, context: Any) -> Any:
         return self.router.resolve(event, context)
@@ -184,16 +262,20 @@ class Api:
         return Problem(500, "Internal error", f"not your fault; the log has it under {request_id}").response()
 
 
+def title_of(error: type[Exception]) -> str:
+    """An error of the domain in words: "Unknown product"."""
+    return re.sub(r"\B(?=[A-Z])", " ", error.__name__).capitalize()
+
+
 def _of_the_domain(status: int) -> Any:
     def respond(error: Exception) -> Response[str]:
-        title = re.sub(r"\B(?=[A-Z])", " ", type(error).__name__).capitalize()  # "Unknown product"
-        return Problem(status, title, str(error)).response()
+        return Problem(status, title_of(type(error)), str(error)).response()
 
     return respond
 
 
 def _contended(error: Contended) -> Response[str]:
-    """Nobody's fault, and gone in a moment: 409, and not a 5xx that pages someone."""
+    """Not an error of ours, and over in a moment: 409, not a 5xx that pages someone."""
     answer = Problem(409, "Contended", str(error)).response()
     answer.headers["Retry-After"] = "1"
     return answer

@@ -23,7 +23,7 @@ class _Models(Loader):
         super().__init__(extra_search_paths=[str(MODELS)])
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """Those of `models/`. (botocore reads its 400 folders for this, and for each client anew.)"""
+        """Those of `models/`. (botocore reads its 400 folders for this, and again for each client.)"""
         return sorted(path.name for path in MODELS.iterdir() if path.is_dir())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from eventflow import telemetry
-from eventflow.api import Api, Response, not_found
+from eventflow.api import Answer, Api, not_found
 from eventflow.contracts import OrderId
 from eventflow.events import PartnerOrderReceived
 from eventflow.store import Table
@@ -16,7 +16,8 @@ api = Api()
 
 
 @api.router.get("/partner-orders/<order_id>")
-def read(order_id: str) -> Response[str]:
+def read(order_id: str) -> Answer[PartnerOrderReceived]:
+    """Read a partner's order, as it was taken from the bus."""
     api.require_operator()
     key = api.checked("orderId", order_id, OrderId)
     telemetry.follow(key)

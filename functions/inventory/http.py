@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 from eventflow import clock, telemetry
-from eventflow.api import Api, Response, not_found
+from eventflow.api import Answer, Api, not_found
 from eventflow.contracts import ProductId
 from eventflow.keys import AlreadyUsed, KeyReused, Use
 from eventflow.once import Keys
-from inventory.stock import Adjustment, BelowZero, StockLevel
+from inventory.stock import Adjustment, BelowZero, ShownStockLevel, StockLevel
 from inventory.warehouse import StockLevels
 
 LEVELS = StockLevels(os.environ["INVENTORY_TABLE"], Keys(os.environ["IDEMPOTENCY_TABLE"]))
@@ -19,13 +19,15 @@ api = Api(domain_problems={BelowZero: 409, KeyReused: 422})
 
 
 @api.router.get("/inventory/<product_id>")
-def read(product_id: str) -> Response[str]:
+def read(product_id: str) -> Answer[ShownStockLevel]:
+    """Read how many pieces of a product may still be sold."""
     api.require_operator()
     return _answer(LEVELS.read(api.checked("productId", product_id, ProductId)), product_id)
 
 
 @api.router.post("/inventory/<product_id>/adjustments")
-def adjust(product_id: str) -> Response[str]:
+def adjust(product_id: str) -> Answer[ShownStockLevel]:
+    """Move the stock of a product, once for each Idempotency-Key."""
     api.require_operator()
     key = api.require_idempotency_key()
     product_id, wanted = api.checked("productId", product_id, ProductId), api.body(Adjustment)
@@ -45,7 +47,7 @@ def adjust(product_id: str) -> Response[str]:
     return _answer(LEVELS.read(product_id), product_id)
 
 
-def _answer(level: StockLevel | None, product_id: str) -> Response[str]:
+def _answer(level: StockLevel | None, product_id: str) -> Answer[ShownStockLevel]:
     if level is None:
         raise not_found(f"stock of product {product_id}")
     return api.answer(level.shown())

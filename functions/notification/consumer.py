@@ -26,7 +26,7 @@ sns: SNSClient | None = aws.client("sns") if TOPIC_ARN else None
 @subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded)
 def handler(received: Received[Told]) -> None:
     message = message_about(received.fact, received.occurred_at)
-    newer = MEMORY.newer(received.fact.order_id, received.occurred_at)
+    newer = MEMORY.claim(received.fact.order_id, received.event_id, received.occurred_at)
     if newer is not None:
         telemetry.logger.info(
             "older than what was told",
@@ -35,6 +35,6 @@ def handler(received: Received[Told]) -> None:
             toldUpTo=clock.iso(newer),
         )
         return
-    telemetry.logger.info("told the shopper", userId=received.fact.user_id, subject=message.subject)
     if sns:
         sns.publish(TopicArn=TOPIC_ARN, Subject=message.subject, Message=message.body)
+    telemetry.conclude("told the shopper", subject=message.subject)

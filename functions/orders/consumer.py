@@ -23,9 +23,11 @@ def handler(received: Received[PaymentSucceeded | InventoryReserved | StepFailed
 
     @Watched
     def decide(order: Order | None) -> Change[Order] | None:
-        if isinstance(step, StepFailed):
-            return orders.step_failed(order, step, received.detail_type, clock.now())
-        return orders.step_done(order, step, clock.now())
+        match step:
+            case StepFailed():
+                return orders.step_failed(order, step, received.detail_type, clock.now())
+            case _:
+                return orders.step_done(order, step, clock.now())
 
     transition(ORDERS, step.order_id, decide, cause=received)
     decide.count_end()

@@ -1,11 +1,11 @@
-"""An order and its fate: every decision that the orders service takes."""
+"""An order and its status: every decision that the orders service takes."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -56,7 +56,7 @@ class Status(StrEnum):
         return self is Status.CONFIRMED or self.is_off
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class _OrderFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     order_id: OrderId
     user_id: UserId
     items: tuple[Line, ...]
@@ -69,13 +69,21 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     """Personal data, of a basket's order: kept here, announced nowhere."""
     reason: str | None = None
     """Why it is off."""
+
+
+class ShownOrder(_OrderFields, frozen=True, kw_only=True):
+    """An order as people see it: times in ISO-8601."""
+
+    updated_at: str | None = None
+
+
+class Order(_OrderFields, frozen=True, kw_only=True):
     updated_at: int | None = None
     """Milliseconds since 1970: text like `created_at` would be 16 bytes more, and rows are near a write unit's end."""
 
-    def shown(self) -> dict[str, Any]:
-        """As people see it: times in ISO-8601."""
-        shown: dict[str, Any] = msgspec.to_builtins(self)
-        return shown | ({} if self.updated_at is None else {"updatedAt": clock.iso(self.updated_at)})
+    def shown(self) -> ShownOrder:
+        updated_at = None if self.updated_at is None else clock.iso(self.updated_at)
+        return ShownOrder(**{**msgspec.structs.asdict(self), "updated_at": updated_at})
 
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -85,7 +93,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
         pass
 
     user_id: UserId | UnsetType = UNSET
-    """Whom the order is for, if not the caller."""
+    """The shopper of the order, if that is not the caller."""
     product_id: ProductId | UnsetType = UNSET
     quantity: Quantity | UnsetType = UNSET
     items: Annotated[tuple[Item, ...], MAX_LINES] | UnsetType = UNSET
@@ -116,7 +124,7 @@ class UnknownOrder(Exception):
 def order_id_for(caller: str, key: str) -> OrderId:
     """The id of the order that this caller's Idempotency-Key stands for.
 
-    Derived, so that a repeated request meets the first one's row, with no table of keys beside it.
+    Derived, so that a repeated request meets the first one's row, with no table of keys.
     """
     return str(uuid.uuid5(_ORDER_IDS, f"{caller}\n{key}"))
 
@@ -179,7 +187,7 @@ def step_done(order: Order | None, step: PaymentSucceeded | InventoryReserved, n
 
 
 REASON_LENGTH = 500
-"""Of a foreign reason what is kept: it goes into the order's row and its event, which have limits."""
+"""The part of a foreign reason that is kept: it goes into the order's row and its event, which have limits."""
 
 _VETOES = {"PaymentFailed": Status.PAYMENT_FAILED, "InventoryFailed": Status.INVENTORY_FAILED}
 

@@ -39,7 +39,7 @@ def handler(stream: Mapping[str, Any], context: object) -> None:
 
 
 def _traced(item: Entry, segments: ExitStack) -> Entry:
-    """The entry, beneath a segment of relay's in its own trace."""
+    """The entry, under a segment of relay's in its own trace."""
     header = segments.enter_context(telemetry.handing_on(item.get("TraceHeader"), DetailType=item["DetailType"]))
     return {**item, "TraceHeader": header} if header else item
 

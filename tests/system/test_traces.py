@@ -60,8 +60,14 @@ def ways(trace):
 
 
 def complete(shop, order, *last):
-    """The order's trace, once it holds a segment reached in the `last` way. A function's comes when it has ended."""
-    return eventually(lambda: read(shop, root_of(shop, order)), lambda trace: last in ways(trace))
+    """The order's trace, once it holds a segment reached in the `last` way, and none whose cause is still to come: a
+    function's segments come when it has ended."""
+
+    def whole(trace):
+        found = ways(trace)
+        return last in found and sum(len(way) == 1 for way in found) == 1
+
+    return eventually(lambda: read(shop, root_of(shop, order)), whole)
 
 
 def annotations(segment: Segment):
@@ -245,7 +251,7 @@ def test_x_ray_is_found_again_and_if_it_dies_is_started_on_the_port_that_functio
         os.kill(json.loads((tmp_path / "xray.pid").read_text())["pid"], signal.SIGKILL)
         eventually(lambda: xray.endpoint(tmp_path), lambda endpoint: endpoint is None)
 
-        # then it is started anew
+        # then it is started again
         assert xray.start(tmp_path, daemon) == daemon
         assert xray.endpoint(tmp_path)
     finally:

@@ -11,20 +11,20 @@ from eventflow.contracts import Fact, MinorUnits, OrderId, ProductId, Quantity, 
 
 
 class Pieces(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """So many of one product."""
+    """A quantity of one product."""
 
     product_id: ProductId
     quantity: Quantity
 
 
 class Line(Pieces, frozen=True, kw_only=True):
-    """So many of one product, at a price."""
+    """A quantity of one product, at a price."""
 
     unit_price: MinorUnits | None = None
 
 
 class ShortLine(Pieces, frozen=True, kw_only=True):
-    """So many of one product as stock did not suffice for."""
+    """A quantity of one product for which there was not enough stock."""
 
     available_qty: Annotated[int, msgspec.Meta(ge=0)]
 
@@ -39,7 +39,7 @@ def refuse_repeated_products(product_ids: Sequence[str]) -> None:
     """Raise ValueError unless each product stands once: one transaction writes one item once."""
     for index, product_id in enumerate(product_ids):
         if product_id in product_ids[:index]:
-            raise ValueError(f"product {product_id} stands twice - at `$.items[{index}].productId`")
+            raise ValueError(f"product {product_id} is there twice - at `$.items[{index}].productId`")
 
 
 class OrderFact(Fact, frozen=True, kw_only=True):

@@ -1,0 +1,93 @@
+"""The document of the bus, in AsyncAPI: a channel per event, and who sends and receives on it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ops.bus import Event, on_the_bus, sample
+from ops.schemas import Json
+
+INTRODUCTION = """\
+What the services tell each other, by one bus of Amazon EventBridge. An event may come twice, late, or before one \
+that led to it: `metadata.eventId` names the fact, and stays the same however often it is sent. A reader ignores \
+fields that it does not know, and refuses a major version that it does not know. docs/events/ says what each event \
+means, and what follows from it.
+"""
+
+
+def document() -> Json:
+    """Raises OpsError where an event has no sample, or nobody announces it."""
+    channels: Json = {}
+    operations: Json = {}
+    schemas: Json = {}
+    for event in on_the_bus():
+        channel = event.name
+        messages = {version: _message(event, version, schema, schemas) for version, schema in event.schemas.items()}
+        channels[channel] = {
+            "address": f"{event.fact.SOURCE}/{event.name}",
+            "title": event.name,
+            "description": event.meaning,
+            "messages": {_name(event, version): message for version, message in messages.items()},
+        }
+        reference = {"channel": {"$ref": f"#/channels/{channel}"}}
+        for service in dict.fromkeys(it.service for it in event.announcers):
+            upon = " or ".join(it.upon for it in event.announcers if it.service == service)
+            said = {"summary": f"{service} announces it.", "description": f"Upon {upon}."}
+            operations[f"{service}.announces.{channel}"] = {"action": "send", **reference, **said}
+        for listener in event.listeners:
+            follows = ", ".join(it.detail_type() for it in listener.announces)
+            said = {"summary": f"{listener.service} listens, by {listener.rule.listener}."}
+            said |= {"description": f"It may announce then: {follows}."} if follows else {}
+            operations[f"{listener.service}.hears.{channel}"] = {"action": "receive", **reference, **said}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "EventFlow's bus",
+            "version": "1.0.0",
+            "description": INTRODUCTION,
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "bus": {
+                "host": "events.{region}.amazonaws.com",
+                "protocol": "eventbridge",
+                "description": "The stack's output EventBusName is the bus.",
+                "variables": {"region": {"default": "us-east-1"}},
+            }
+        },
+        "channels": channels,
+        "operations": operations,
+        "components": {"schemas": dict(sorted(schemas.items()))},
+    }
+
+
+def _name(event: Event, version: str) -> str:
+    return f"{event.name}-{version}"
+
+
+def _message(event: Event, version: str, schema: Json, schemas: Json) -> Json:
+    """A message of one version; what its schema defines goes into `schemas`."""
+    moved: Json = json.loads(json.dumps(schema).replace('"#/$defs/', '"#/components/schemas/'))
+    schemas.update(moved.pop("$defs"))
+    schemas[_name(event, version)] = {name: it for name, it in moved.items() if not name.startswith("$")}
+    said: dict[str, Any] = sample(event.fact, version)["detail"]
+    return {
+        "name": event.name,
+        "title": f"{event.name} {version}",
+        "summary": event.meaning,
+        "headers": {
+            "type": "object",
+            "description": "Beside `detail`, which is the payload, in what EventBridge delivers.",
+            "properties": {
+                "source": {"type": "string", "const": event.fact.SOURCE},
+                "detail-type": {"type": "string", "const": event.name},
+            },
+        },
+        "payload": {"$ref": f"#/components/schemas/{_name(event, version)}"},
+        **({"correlationId": {"location": "$message.payload#/metadata/correlationId"}} if "metadata" in said else {}),
+        "examples": [
+            {"payload": said, "headers": {"source": event.fact.SOURCE, "detail-type": event.name}},
+        ],
+    }

@@ -1,0 +1,159 @@
+"""What is on the bus: each event, who announces it and why, who listens, and what that leads to.
+
+All of it is read: events from their contracts, listeners from the templates' rules, causes and consequences from the
+code (ops.reading), samples from events/. What a service adds to any of these is seen here by itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eventflow.contracts import Fact
+from ops import OpsError
+from ops.openapi import APIS, handler_of
+from ops.reading import constructed, read, taken_by
+from ops.schemas import Json, facts, schemas_of, shapes_of
+from ops.templates import ROOT, Rule, routes, rules, templates
+from relay.publish import announced
+
+
+@dataclass(frozen=True)
+class Announcer:
+    """Who announces an event, and upon what: a request (`POST /orders`) or another event."""
+
+    service: str
+    upon: str
+    event: type[Fact] | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """`announces` is what it may announce then; `is_add_on` says whether it is of another stack."""
+
+    rule: Rule
+    announces: tuple[type[Fact], ...]
+    is_add_on: bool
+
+    @property
+    def service(self) -> str:
+        return self.rule.service
+
+
+@dataclass(frozen=True)
+class Event:
+    fact: type[Fact]
+    announcers: tuple[Announcer, ...]
+    listeners: tuple[Listener, ...]
+
+    @property
+    def name(self) -> str:
+        return self.fact.detail_type()
+
+    @property
+    def meaning(self) -> str:
+        return " ".join((self.fact.__doc__ or "").split())
+
+    @property
+    def schemas(self) -> dict[str, Json]:
+        """By version, the oldest first."""
+        return schemas_of(self.fact)
+
+
+def sample(fact: type[Fact], version: str) -> Json:
+    """One of events/, as EventBridge delivers it. Raises OpsError where there is none."""
+    for event in _samples():
+        said = event["detail"].get("version", "1.0")
+        if (event["source"], event["detail-type"], said) == (fact.SOURCE, fact.detail_type(), version):
+            return event
+    raise OpsError(f"{fact.detail_type()} {version}: put a sample of it into events/<a service that hears it>/")
+
+
+@cache
+def on_the_bus() -> tuple[Event, ...]:
+    """Every event, by source and name. Raises OpsError where one is announced by nobody, or heard by nobody."""
+    found = sorted(facts(), key=lambda fact: (fact.SOURCE, fact.detail_type()))
+    listeners = {fact: tuple(_listeners(fact)) for fact in found}
+    return tuple(Event(fact, tuple(_announcers(fact, listeners)), listeners[fact]) for fact in found)
+
+
+def _listeners(fact: type[Fact]) -> Iterator[Listener]:
+    for path in templates():
+        for rule in rules(path):
+            if not any(rule.lets_through(sample(fact, version)) for version in shapes_of(fact)):
+                continue
+            told: tuple[type[Fact], ...] = ()
+            if rule.function and rule.function.is_ours:
+                handler = rule.function.module.handler
+                taken = [it for it in taken_by(handler) if it.is_announced_by(fact.SOURCE, fact.detail_type())]
+                if not taken:
+                    raise OpsError(f"{rule.listener} is sent {fact.detail_type()}, which its code does not take")
+                told = tuple(sorted(set(constructed(read(handler, taken[0]))), key=lambda it: it.detail_type()))
+            yield Listener(rule, told, path != ROOT / "template.yaml")
+
+
+def _announcers(fact: type[Fact], listeners: dict[type[Fact], tuple[Listener, ...]]) -> list[Announcer]:
+    requested = [
+        Announcer(route.function.service, f"{route.method} {route.path}")
+        for path in APIS
+        for route in routes(path)
+        if fact in constructed(read(handler_of(route)))
+    ]
+    caused = [
+        Announcer(listener.service, cause.detail_type(), cause)
+        for cause, heard in listeners.items()
+        for listener in heard
+        if fact in listener.announces
+    ]
+    found = list(dict.fromkeys([*requested, *caused, *_commands(fact)]))
+    if not found and fact.SOURCE.startswith("eventflow."):
+        raise OpsError(f"{fact.detail_type()}: no route, no consumer and no command announces it")
+    return found or [Announcer(fact.SOURCE, "another system's own reasons")]
+
+
+def _commands(fact: type[Fact]) -> Iterator[Announcer]:
+    """The operators' commands that announce it."""
+    for path in sorted((ROOT / "ops").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        if any(isinstance(it, ast.Call) and getattr(it.func, "id", "") == fact.__name__ for it in ast.walk(tree)):
+            yield Announcer("operations", f"a command of operators ({path.relative_to(ROOT)})")
+
+
+@cache
+def _samples() -> list[Json]:
+    """Every event of events/: by itself, in a queue's message, or as a table's stream announces it."""
+    found: list[Json] = []
+    for path in sorted((ROOT / "events").rglob("*.json")):
+        it = json.loads(path.read_text())
+        records = it.get("Records", [])
+        bodies = [json.loads(record["body"]) for record in records if "body" in record]
+        found += [event for event in (it, *bodies) if "detail-type" in event]
+        found += [
+            {"source": said.source, "detail-type": said.detail_type, "detail": json.loads(said.detail)}
+            for said in announced([record for record in records if "dynamodb" in record])
+        ]
+    return sorted(found, key=lambda event: "id" not in event)  # whole ones first
+
+
+def meanings(kind: type[Any]) -> dict[str, str]:
+    """What the docstrings under a Struct's fields say, by the names that they have on the wire."""
+    found: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        if each.__module__.partition(".")[0] in ("msgspec", "builtins"):
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
+        assert isinstance(tree, ast.ClassDef)
+        names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+        fields = [it for it in tree.body if "ClassVar" not in ast.unparse(it)]
+        for field, text in itertools.pairwise(fields):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(said))):
+                    found[names[name]] = " ".join(said.split())
+    return found

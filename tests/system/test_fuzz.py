@@ -1,0 +1,50 @@
+"""The APIs, asked for a while whatever can be asked: `make fuzz` does it for longer, and says what was answered."""
+
+import json
+import os
+import random
+
+import pytest
+
+from local.cloud import ROOT
+
+from .fuzz import Fuzz
+
+SECONDS = float(os.environ.get("FUZZ_SECONDS") or 30)
+SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(10**6))
+
+
+@pytest.fixture(scope="module")
+def fuzz(shop, timeline):
+    products = [shop.stocked(50) for _ in range(3)]
+    order = shop.place(products[0])
+    people = shop.people
+    fuzz = Fuzz(
+        document=json.loads((ROOT / "docs" / "api" / "openapi.json").read_text()),
+        addresses={"/timelines": timeline.stack.api_url, "/": shop.stack.api_url},
+        tokens={
+            "shopper": people.shopper.token,
+            "other": people.other_shopper.token,
+            "operator": people.operator.token,
+        },
+        known={"productId": products, "orderId": [order], "sagaId": [order]},
+        first_seed=SEED,
+    )
+    yield fuzz
+    print(f"\n  {sum(fuzz.answers.values())} requests, FUZZ_SEED={SEED}")
+    print("  documented, and answered to nobody this time:", ", ".join(fuzz.never_answered()) or "nothing")
+
+
+def test_every_answer_is_documented_no_matter_who_asks_what(fuzz):
+    fuzz.for_seconds(SECONDS)
+
+    # then nobody was left out
+    asked = {(label, role) for label, role, _ in fuzz.answers}
+    assert asked == {(operation.label, role) for operation in fuzz.operations for role in fuzz.tokens}
+    # and it was not all refused
+    done = {label for label, _, status in fuzz.answers if status < 300}
+    assert len(done) > len(fuzz.operations) / 2, sorted(done)
+
+
+def test_every_answer_is_documented_along_the_links_from_one_to_the_next(fuzz):
+    fuzz.along_links(walks=max(3, int(SECONDS / 5)))
