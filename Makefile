@@ -49,6 +49,7 @@ PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 DEV       = .venvs/dev/bin
 UV        = .venvs/uv/bin/uv
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
+OLDER     = .venvs/older/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
 CODE      = $(wildcard functions local ops tests timeline examples benchmarks cost)
 TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yaml examples/*/template.yaml)
@@ -172,7 +173,7 @@ test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
 test-simulation: .venvs/dev/ready ## Run the tests of the simulator itself
 	@$(DEV)/python -m pytest -n auto tests/simulation
 
-test-system: $(VENVS) ## Run the tests of the deployed stack
+test-system: $(VENVS) $(OLDER) ## Run the tests of the deployed stack
 	@$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system
 
 simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [SEED=...] | [MUTANTS=1]
@@ -209,10 +210,12 @@ clean: down ## Remove all that make made, virtual environments too
 venvs:
 	@$(MAKE) --no-print-directory --jobs 2 $(VENVS)
 
-# One virtual environment for the developer's tools; one, for the emulator, that represents Lambda's own runtime.
+# One virtual environment for the developer's tools; one, for the emulator, that represents Lambda's own runtime; and
+# one for tests, which represents the runtime of a year ago.
 .venvs/dev/ready: requirements-dev.txt layer/requirements.txt $(UV)
 .venvs/emulator/ready: local/requirements.txt $(UV)
-$(VENVS):
+.venvs/older/ready: tests/system/older-runtime.txt $(UV)
+$(VENVS) $(OLDER):
 	@echo "  Install $< into $(@D), once"
 	@rm -rf $(@D)
 	@$(UV) venv --quiet --no-python-downloads --python $(PYTHON) --seed $(@D)

@@ -74,7 +74,7 @@ def _floor(folder: Path) -> Built:
 
 
 def start(function: Built) -> Start:
-    """Start it once. Raises CloudError."""
+    """Start it once. Raises CloudError, also past the ten seconds that Lambda gives an init."""
     with TemporaryFile() as log:
         with runtime(function.handler, function.task, environment(function), log_level="info", output=log) as started:
             # the runtime starts with the first event; what becomes of that does not matter
@@ -85,6 +85,8 @@ def start(function: Built) -> Start:
     found = re.search(r"INIT REPORT\(durationMs: ([\d.]+)", told)
     if not found or "Runtime.ImportModuleError" in told:
         raise CloudError(f"{function.name} does not start: {' '.join(told.split())[-600:]}")
+    if "status: timeout" in told or not cpu:
+        raise CloudError(f"{function.name} did not start in ten seconds: measure on a machine that is less busy")
     return Start(float(found[1]), cpu)
 
 

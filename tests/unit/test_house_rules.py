@@ -605,3 +605,17 @@ def test_nobody_of_the_add_on_is_allowed_everywhere_but_where_an_action_knows_no
     assert everywhere["cloudwatch"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "EventFlow/Timeline"}}
     delivery = r"logs:(\w+LogDeliver(y|ies)|(Put|Describe)ResourcePolic(y|ies)|DescribeLogGroups)"
     assert all(re.fullmatch(delivery, action) for action in everywhere["logs"]["Action"])
+
+
+@pytest.mark.parametrize(("runtime", "said"), [("python3.99", 1), (sys.executable, 0)])
+def test_sam_build_says_in_one_line_where_it_cannot_ship_bytecode(tmp_path, runtime, said):
+    (tmp_path / "a.py").touch()
+    variables = [f"PYTHON_RUNTIME={runtime}", f"ARTIFACTS_DIR={tmp_path}", "INSTALL=:"]  # INSTALL: nothing
+
+    built = subprocess.run(
+        ["make", "-C", ROOT / "layer", "build-Dependencies", *variables], capture_output=True, text=True, check=True
+    )
+
+    # `sam build` shows what a makefile writes to stdout, and of stderr nothing where all went well
+    assert [line[:14] for line in built.stdout.splitlines() if "Warning" in line] == ["Warning: no py"] * said
+    assert bool(list(tmp_path.rglob("*.pyc"))) is not bool(said)

@@ -11,6 +11,7 @@ import pytest
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext as InLambda
+from aws_xray_sdk.core.models.trace_header import TraceHeader
 from botocore.exceptions import EndpointConnectionError
 from botocore.validate import validate_parameters
 
@@ -195,8 +196,26 @@ def sent(monkeypatch):
         xray_recorder.emitter, "send_entity", lambda entity: documents.append(json.loads(entity.serialize()))
     )
     global_sdk_config.set_sdk_enabled(True)
+    telemetry._read_the_trace_once()
     yield documents
     global_sdk_config.set_sdk_enabled(False)
+
+
+def test_the_header_is_read_again_when_it_is_another_and_not_before(sent, monkeypatch):
+    read = []
+    of_header = TraceHeader.from_header_str
+    monkeypatch.setattr(TraceHeader, "from_header_str", lambda header: read.append(header) or of_header(header))
+
+    # given a sandbox that is asked several times in an invocation, and then serves another one
+    for _ in range(3):
+        first = xray_recorder.get_trace_entity()
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", OF_AN_ORDER)
+    for _ in range(3):
+        second = xray_recorder.get_trace_entity()
+
+    # then each has its own trace, and nobody read a header twice
+    assert (first.trace_id, second.trace_id) == (OTHER_ROOT, ROOT)
+    assert read == [INVOCATION, OF_AN_ORDER]
 
 
 def test_what_is_handed_on_continues_under_a_segment_of_the_service_in_its_own_trace(sent):
