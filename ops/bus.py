@@ -128,7 +128,7 @@ def _commands(fact: type[Fact]) -> Iterator[Announcer]:
 
 @cache
 def _samples() -> list[Json]:
-    """Every event of events/: alone, in a queue's message, or as a table's stream announces it."""
+    """Every event of events/: by itself, in a queue's message, or as a table's stream announces it."""
     found: list[Json] = []
     for path in sorted((ROOT / "events").rglob("*.json")):
         it = json.loads(path.read_text())
@@ -143,7 +143,7 @@ def _samples() -> list[Json]:
 
 
 def meanings(kind: type[Any]) -> dict[str, str]:
-    """What the docstrings beneath a Struct's fields say, by the names that they have on the wire."""
+    """What the docstrings under a Struct's fields say, by the names that they have on the wire."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__):
         if each.__module__.partition(".")[0] in ("msgspec", "builtins"):

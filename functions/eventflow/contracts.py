@@ -7,7 +7,7 @@ it cannot know the meaning of (a new major version), with an error that names it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
@@ -21,7 +21,11 @@ MinorUnits = Annotated[int, msgspec.Meta(ge=0)]
 """Money, in the currency's smallest unit: 1999 is 19.99 USD."""
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 
+LAST_MOMENT = 253_402_300_799_999
+"""The last millisecond of the year 9999, in milliseconds since 1970: ISO 8601 has four digits for a year."""
+
 UNCARRIED = r"\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_HALF = re.compile("[\ud800-\udfff]")
 NOT_CARRIED = re.compile(f"[{UNCARRIED}]")
 """What XML 1.0 cannot hold, and so no message of SQS: an event with such a text would be lost on its way to a queue.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
@@ -150,14 +154,39 @@ def read_event(event: Any, *facts: type[F_co]) -> Received[F_co]:
     Without `detail.metadata` its identity is EventBridge's own `id`, and it occurred when it was put.
 
     Raises MalformedEvent: not an event, none of `facts`, an unknown major version, or a field that is missing or of
-    the wrong type.
+    the wrong type, or a text that is no Unicode.
     """
+    try:
+        return _read_event(event, facts)
+    except UnicodeEncodeError:
+        where = next(_halves_of_characters(event), "$")
+        raise MalformedEvent(f"{NO_TEXT} - at `{where}`") from None
+
+
+NO_TEXT = "half a character (U+D800 to U+DFFF), which no text may hold"
+"""JSON may (`"\\ud800"`), and EventBridge takes it; no table does."""
+
+
+def _halves_of_characters(node: Any, path: str = "$") -> Iterator[str]:
+    """The paths of the texts that have no UTF-8, and of what has such a name."""
+    match node:
+        case str() if _HALF.search(node):
+            yield path
+        case dict():
+            for name, inner in node.items():
+                yield from [path] if _HALF.search(name) else _halves_of_characters(inner, f"{path}.{name}")
+        case list():
+            for index, inner in enumerate(node):
+                yield from _halves_of_characters(inner, f"{path}[{index}]")
+
+
+def _read_event(event: Any, facts: tuple[type[F_co], ...]) -> Received[F_co]:
     delivery = msgspec.convert(event, _Delivery)
     known = [fact for fact in facts if fact.is_announced_by(delivery.source, delivery.detail_type)]
     if not known:
         taken = ", ".join(fact.detail_type() for fact in facts)
         raise MalformedEvent(
-            f"{delivery.detail_type} of {delivery.source} is not taken here, only {taken} - at `$.detail-type`"
+            f"{delivery.detail_type} of {delivery.source} is not accepted here, only {taken} - at `$.detail-type`"
         )
     put_at = delivery.time or datetime.now(UTC)
     delivered = Metadata(event_id=delivery.id, occurred_at=int(put_at.timestamp() * 1000))
@@ -168,6 +197,13 @@ def read_event(event: Any, *facts: type[F_co]) -> Received[F_co]:
     except MalformedEvent as error:
         raise MalformedEvent(f"{delivery.detail_type}: {_in_detail(str(error))}") from None
     metadata = header.metadata or delivered
+    if not 0 <= metadata.occurred_at <= LAST_MOMENT:
+        raise MalformedEvent(f"Expected `int` from 0 to {LAST_MOMENT} - at `$.detail.metadata.occurredAt`")
+    # what is not read may hold anything
+    said = {"eventId": metadata.event_id, "causationId": metadata.causation_id} if header.metadata else {}
+    read = {"id": delivery.id, "detail": {**msgspec.to_builtins(fact), "metadata": said}}
+    for where in _halves_of_characters(read):
+        raise MalformedEvent(f"{delivery.detail_type}: {NO_TEXT} - at `{where}`")
     return Received(
         fact=fact,
         source=delivery.source,

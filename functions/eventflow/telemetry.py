@@ -80,9 +80,29 @@ def _forget_previous_invocation() -> None:
         recorder.clear_trace_entities()
 
 
+def _read_the_trace_once() -> None:
+    """Of an invocation. The SDK parses the header whenever it is asked for a segment, some twenty times."""
+    recorder = _recorder()
+    if recorder is None:
+        return
+    from aws_xray_sdk.core.lambda_launcher import LambdaContext
+
+    if not isinstance(recorder.context, LambdaContext):
+        return  # not in a Lambda
+
+    class Context(LambdaContext):  # type: ignore[misc]
+        def _refresh_context(self) -> None:
+            header = os.environ.get(trace.VARIABLE)
+            if header != getattr(self._local, "header", None) or not getattr(self._local, "segment", None):
+                super()._refresh_context()
+                self._local.header = header
+
+    recorder.configure(context=Context())
+
+
 @contextmanager
 def handing_on(header: str | None, **annotations: str) -> Iterator[str | None]:
-    """A segment of this service in the trace of `header`. Yields the header of what goes on beneath it.
+    """A segment of this service in the trace of `header`. Yields the header of what goes on under it.
 
     For what an invocation does for a trace that is not its own: a stream's batch holds the events of many, and belongs
     to none. Where that trace is not sampled, `header` itself is yielded. The segment goes to X-Ray when the invocation
@@ -172,7 +192,8 @@ def _send_ended() -> None:
         documents = _ended[:SENT_AT_ONCE]
         del _ended[:SENT_AT_ONCE]
         try:
-            _xray().put_trace_segments(TraceSegmentDocuments=documents)
+            xray = _xray()
+            xray.put_trace_segments(TraceSegmentDocuments=documents)
         except Exception:
             logger.warning("segments not sent", exc_info=True)
 
@@ -180,10 +201,12 @@ def _send_ended() -> None:
 @functools.cache
 def _xray() -> XRayClient:
     """Made for the first trace that is sampled: most invocations need none."""
-    import boto3
     from botocore.config import Config
 
-    return boto3.client("xray", config=Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}))
+    from eventflow import aws
+
+    made: XRayClient = aws.client("xray", Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}))
+    return made
 
 
 def _header(segment: Any) -> str:
@@ -249,3 +272,6 @@ def count_one(what: str, **dimensions: str) -> None:
 def measure(what: str, milliseconds: float) -> None:
     """Add a duration to the metric of this name."""
     metrics.add_metric(name=what, unit=MetricUnit.Milliseconds, value=milliseconds)
+
+
+_read_the_trace_once()

@@ -142,7 +142,7 @@ class Fuzz:
         run_state_machine_as_test(Walk, settings=settings(max_examples=walks, stateful_step_count=8, **HOW))
 
     def never_answered(self) -> Iterator[str]:
-        """Documented answers of the code that nobody has got: of use to whoever looks for what to try next."""
+        """Documented answers of the code that nobody has got: of use to anyone who looks for what to try next."""
         for operation in self.operations:
             got = {status for label, _, status in self.answers if label == operation.label}
             for status in operation.definition.raw["responses"]:

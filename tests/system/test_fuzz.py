@@ -18,7 +18,6 @@ SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(10**6))
 def fuzz(shop, timeline):
     products = [shop.stocked(50) for _ in range(3)]
     order = shop.place(products[0])
-    assert shop.until(order, "CONFIRMED")
     people = shop.people
     fuzz = Fuzz(
         document=json.loads((ROOT / "docs" / "api" / "openapi.json").read_text()),
@@ -36,7 +35,7 @@ def fuzz(shop, timeline):
     print("  documented, and answered to nobody this time:", ", ".join(fuzz.never_answered()) or "nothing")
 
 
-def test_every_answer_is_documented_whoever_asks_whatever(fuzz):
+def test_every_answer_is_documented_no_matter_who_asks_what(fuzz):
     fuzz.for_seconds(SECONDS)
 
     # then nobody was left out

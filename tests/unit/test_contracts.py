@@ -441,7 +441,9 @@ A_MUG = {"productId": "mug", "quantity": 1}
             items(A_MUG, {"productId": "lamp", "quantity": 0}), "at `$.detail.items[1].quantity`", id="a wrong item"
         ),
         pytest.param(
-            items(A_MUG, A_MUG), "product mug stands twice - at `$.detail.items[1].productId`", id="a repeated product"
+            items(A_MUG, A_MUG),
+            "product mug is there twice - at `$.detail.items[1].productId`",
+            id="a repeated product",
         ),
         pytest.param(
             order_created(version="3.0"), "OrderCreated: .*'3.0'.* at `$.detail.version`", id="an unknown major version"
@@ -464,3 +466,28 @@ def test_a_malformed_event_is_refused_with_an_error_that_names_its_field(event, 
         read_event(event, OrderCreated)
     wanted = ".*".join(re.escape(part) for part in complaint.split(".*"))
     assert re.search(wanted, str(refused.value)), str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("detail", "where"),
+    [
+        ({"userId": "\ud800"}, "`$.detail.userId`"),
+        ({"quantity": "\udfff"}, "`$.detail.quantity`"),
+        ({"metadata": {"eventId": "\ud800", "occurredAt": 1}}, "`$.detail.metadata.eventId`"),
+        ({"metadata": {"eventId": "e1", "occurredAt": 10**30}}, "`$.detail.metadata.occurredAt`"),
+        ({"metadata": {"eventId": "e1", "occurredAt": -1}}, "`$.detail.metadata.occurredAt`"),
+    ],
+)
+def test_a_text_or_a_time_that_nothing_can_keep_is_refused_by_the_name_of_its_field(detail, where):
+    order = {"orderId": "o1", "userId": "ada", "productId": "mug", "quantity": 1}
+    event = {"id": "d1", "source": "eventflow.orders", "detail-type": "OrderCreated", "detail": order | detail}
+    with pytest.raises(MalformedEvent) as refused:
+        read_event(event, OrderCreated)
+    assert where in str(refused.value)
+    str(refused.value).encode()
+
+
+def test_what_is_not_read_may_hold_half_a_character():
+    order = {"orderId": "o1", "userId": "ada", "productId": "mug", "quantity": 1, "gift": {"note": "\ud800"}}
+    event = {"id": "d1", "source": "eventflow.orders", "detail-type": "OrderCreated", "detail": order}
+    assert read_event(event, OrderCreated).fact.order_id == "o1"

@@ -6,14 +6,13 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from eventflow.contracts import NOT_CARRIED, UNCARRIED, Fact, MalformedEvent, Metadata, OrderId
+from eventflow.contracts import LAST_MOMENT, NOT_CARRIED, UNCARRIED, Fact, MalformedEvent, Metadata, OrderId
 
 _UTF_8 = msgspec.Meta(pattern=r"\A[^\ud800-\udfff]*\Z")
 """JSON may hold half a character (`"\\ud800"`), which no table and no event of ours can."""
 _Carried = msgspec.Meta(pattern=rf"\A[^{UNCARRIED}]*\Z")
 _Id = Annotated[str, _Carried, msgspec.Meta(min_length=1, max_length=256)]
-_Time = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
-"""Milliseconds since 1970, up to the end of the year 9999."""
+_Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_MOMENT)]
 
 T = TypeVar("T")
 

@@ -1,0 +1,50 @@
+"""The pages of docs/api/ open in a browser from the folder, without a server and without a network."""
+
+import json
+
+import pytest
+
+from local.cloud import ROOT
+
+from .test_timeline_console import browser, expect
+
+__all__ = ["browser"]  # the fixture
+
+API = ROOT / "docs" / "api"
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a page of the folder; nothing else may be asked for, and nothing go wrong in it."""
+    page, complaints = browser.new_page(), []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda it: it.url.startswith(("file:", "blob:", "data:")) or complaints.append(it.url))
+    # Redoc has a logo of its makers, which our policy does not let it get
+    page.on("requestfailed", lambda it: complaints.remove(it.url) if it.failure == "csp" else None)
+
+    def open_(name):
+        page.goto((API / name).as_uri())
+        return page
+
+    yield open_
+    page.close()
+    assert complaints == []
+
+
+def test_the_apis_page_shows_every_route(opened):
+    document = json.loads((API / "openapi.json").read_text())
+    page = opened("openapi.html")
+
+    for item in document["paths"].values():
+        for method, operation in item.items():
+            if method != "servers":
+                expect(page.get_by_role("heading", name=operation["summary"]).first).to_be_visible()
+
+
+def test_the_buss_page_shows_every_event_and_its_parser_has_nothing_against_the_document(opened):
+    document = json.loads((API / "asyncapi.json").read_text())
+    page = opened("asyncapi.html")
+
+    for channel in document["channels"].values():
+        expect(page.get_by_text(channel["address"], exact=True).first).to_be_visible()
+    expect(page.get_by_text("Error: There are errors in your Asyncapi document")).to_have_count(0)

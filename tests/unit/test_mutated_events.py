@@ -1,0 +1,162 @@
+"""Each consumer, sent its samples with something wrong in them: it handles them, or fails for a reason that names it.
+
+What raises is retried, and ends in the service's failed-events queue with the text of the exception. So that text
+has to say which field is wrong, and no failure may be of another kind: of Python, of DynamoDB, or of Powertools.
+"""
+
+import copy
+import importlib
+import io
+import json
+import os
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+
+import orders.http
+from eventflow import telemetry
+from eventflow.contracts import MalformedEvent
+from eventflow.events import Line
+from eventflow.prices import Quote
+from intake.partner_orders import ContentDiffers
+from ops.bus import on_the_bus, sample
+from orders.orders import UnknownOrder, accept
+
+from .lambda_context import LambdaContext
+
+Event = dict[str, Any]
+Path = tuple[str | int, ...]
+
+DOMAIN = (UnknownOrder, ContentDiffers)
+"""What a consumer may say of an event that keeps its contract; both name the order."""
+
+DEEP = json.loads("[" * 400 + "]" * 400)
+
+WRONG = [
+    *(None, True, 0, -1, 3.5, 10**30, 1e308, "", "two", " ", "x" * 200_000, [], {}, [None], {"a": {"b": "c"}}, DEEP),
+    *("\x00", "\ud800", "\ufffe", "\u202e\u0301\u0000", "💸" * 65, "a\nb", "0e0", "NaN", "2.0", "99.9"),
+]
+"""Wrong types, limits passed, and odd texts: half a character, what SQS does not carry, what turns around."""
+
+MISSING = object()
+
+SEED = int(os.environ.get("SEED") or 1)
+
+
+def consumers() -> Iterator[tuple[str, Event]]:
+    """Every function that listens, and every event of every version that it is sent."""
+    for event in on_the_bus():
+        for listener in event.listeners:
+            if listener.rule.function and listener.rule.function.is_ours:
+                for version in event.schemas:
+                    if listener.rule.lets_through(sample(event.fact, version)):
+                        yield listener.rule.listener, sample(event.fact, version)
+
+
+SENT: dict[str, list[Event]] = {}
+for name, event in consumers():
+    SENT.setdefault(name, []).append(event)
+
+HANDLERS = {
+    listener.rule.listener: listener.rule.function.properties["Handler"].rpartition(".")[0]
+    for event in on_the_bus()
+    for listener in event.listeners
+    if listener.rule.function and listener.rule.function.is_ours
+}
+
+
+def paths_in(node: Any, path: Path = ()) -> Iterator[Path]:
+    if path:
+        yield path
+    for key, inner in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from paths_in(inner, (*path, key))
+
+
+def changed(event: Event, path: Path, value: Any) -> Event:
+    """The event with this value there, or with nothing there."""
+    event = copy.deepcopy(event)
+    node: Any = event
+    for key in path[:-1]:
+        node = node[key]
+    if value is MISSING:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    return event
+
+
+@pytest.fixture
+def memory_of_what_was_handled(monkeypatch):
+    """Powertools hashes the identity and keeps nothing of it."""
+    for call in ("_put_record", "_update_record", "_delete_record"):
+        monkeypatch.setattr(DynamoDBPersistenceLayer, call, lambda self, data_record: None)
+
+
+def deliver(function: str, event: Event) -> str | None:
+    """None where it is handled; else the reason, as the queue or the log keeps it."""
+    log = io.StringIO()
+    telemetry.logger.registered_handler.stream = log
+    handler = importlib.import_module(HANDLERS[function]).handler
+    try:
+        if function != "OrdersCheckoutsFunction":
+            handler(event, LambdaContext())
+            return None
+        attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": "1"}
+        record = {"messageId": "m", "receiptHandle": "r", "eventSource": "aws:sqs", "attributes": attributes}
+        handler({"Records": [{**record, "body": json.dumps(event)}]}, LambdaContext())
+        return None
+    except MalformedEvent as error:
+        return str(error)
+    except DOMAIN:
+        return "orderId OrderId"
+    except BatchProcessingError:
+        lines = [json.loads(line) for line in log.getvalue().splitlines()]
+        (line,) = [line for line in lines if line["message"] == "not handled"]
+        return str(line["exception"]) if line["exception_name"] == "ValidationError" else line["exception_name"]
+    except Exception as error:  # a finding
+        return f"{type(error).__name__}: {error}"
+
+
+def mutations(function: str) -> Iterator[tuple[Event, Path, Any]]:
+    """What is sent: some of all that may be wrong, others by another SEED; all of it where EVERYTHING is set."""
+    everything = [(event, path, it) for event in SENT[function] for path in paths_in(event) for it in [MISSING, *WRONG]]
+    if os.environ.get("EVERYTHING"):
+        return iter(everything)
+    return iter(random.Random(f"{SEED} {function}").sample(everything, 60))
+
+
+@pytest.mark.parametrize("function", SENT)
+def test_what_is_wrong_in_an_event_is_handled_or_named(function, db, memory_of_what_was_handled):
+    unnamed = []
+    for right, path, value in mutations(function):
+        # given an event of a sample, with something wrong in it
+        db.rows = {name: {} for name in db.rows}
+        of_orders(db, right)
+
+        # when
+        reason = deliver(function, changed(right, path, value))
+
+        # then it is handled, or the reason names the field (or what it is in)
+        named = [str(part) for part in path if isinstance(part, str)]
+        if path[0] in ("source", "detail-type"):
+            named = ["detail-type", "source"]
+        if not (reason is None or any(part in reason for part in named)):
+            unnamed.append(ascii((path, value))[:120] + ": " + ascii(reason)[:300])
+    assert unnamed == [], "\n".join(unnamed)
+
+
+def of_orders(db: Any, event: Event) -> None:
+    """The order that the event is about is there."""
+    order_id = event["detail"].get("orderId")
+    if order_id:
+        quote = Quote(items=(Line(product_id="mug", quantity=1, unit_price=1),), total_price=1, currency="USD")
+        db.has(orders.http.ORDERS, order_id, accept(order_id, "ada", quote, now=0).state)
+
+
+def test_every_consumer_of_the_templates_is_among_them():
+    assert len(SENT) > 7
+    assert {"PaymentFunction", "OrdersCheckoutsFunction", "IntakeFunction", "BasketPricesFunction"} <= SENT.keys()
