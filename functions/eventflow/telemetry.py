@@ -167,7 +167,7 @@ def _segment(header: str | None, send: Callable[[Any], None]) -> Iterator[Any]:
 
 
 def _send_now(segment: Any) -> None:
-    """To X-Ray's daemon, which has had what stands beneath it."""
+    """To X-Ray's daemon, which has had what stands under it."""
     _recorder().emitter.send_entity(segment)
 
 
