@@ -1,6 +1,10 @@
 # EventFlow's workbench: `make` lists what it can do.
 
-# Variables for the command line only: what the shell happens to export as PORT is not meant for us.
+ifeq ($(OS),Windows_NT)
+$(error EventFlow's make needs Linux or macOS: on Windows, use WSL 2 or the dev container (README, "Where it runs"))
+endif
+
+# Variables for the command line only: a PORT that the shell exports is for other programs.
 PORT     =
 TIMELINE = on
 FUNCTION = PaymentFunction
@@ -24,6 +28,20 @@ DEPTH    =
 SCENARIO =
 ORDERS   =
 MUTANTS  =
+ENDING   =
+TYPE     =
+SLOWER   =
+VARIANT  =
+FIND     =
+LIMIT    =
+JSON     =
+AGAINST  =
+BUS      =
+SAMPLE   =
+SOURCES  =
+SET      =
+POOL     =
+OPERATOR =
 MINUTES  =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
@@ -31,128 +49,163 @@ DEV       = .venvs/dev/bin
 UV        = .venvs/uv/bin/uv
 VENVS     = .venvs/dev/ready .venvs/emulator/ready
 LOCAL     = PYTHONPATH=functions $(DEV)/python -m local
-CODE      = $(wildcard functions local ops tests timeline examples benchmarks)
+CODE      = $(wildcard functions local ops tests timeline examples benchmarks cost)
 TEMPLATES = $(wildcard template.yaml timeline/template.yaml schemas/template.yaml examples/*/template.yaml)
+DEPLOYER  = $(wildcard .github/deployer.yaml)
 
 # On the embedded cloud, unless the shell names an AWS account.
 THERE = if [ -f .local/env ] && [ -z "$$AWS_PROFILE$$AWS_ACCESS_KEY_ID" ]; then . .local/env; fi;
 OPS   = $(THERE) PYTHONPATH=functions $(DEV)/python -m ops
 
-# `sam` and `aws` start twice as fast where Python may keep what it has compiled, which some containers forbid it.
+# `sam` and `aws` start twice as fast if Python may keep compiled code, which some containers forbid.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venvs up token down invoke sam-local failed redrive smoke load logs replay timeline trace schemas simulate \
+.PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
   soak fuzz test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { parts = split($$2, text, " [|] "); printf "  make %-15s %s\n", $$1, text[1]; \
+	    for (part = 2; part <= parts; part++) printf "%23s%s\n", "", text[part] }' Makefile
+	@printf '\nLook and Operate use the cloud of `make up`. For a stack on AWS, set\n'
+	@printf 'AWS_PROFILE or AWS_ACCESS_KEY_ID, and STACK_NAME if it is not "eventflow".\n'
 
-up: venvs ## Run EventFlow whole on this machine [PORT=4566] [TIMELINE=off] [PYTHON=python3]
+##@ Run: EventFlow on this machine
+
+up: venvs ## Start it, deploy, and place twenty orders | [PORT=4566] [TIMELINE=off] [PYTHON=python3]
 	@$(LOCAL) up --timeline "$(TIMELINE)" $(if $(PORT),--port $(PORT))
 
-token: .venvs/dev/ready ## Renew the tokens of .local/env, which last an hour; nothing is deployed or ordered
+console: .venvs/dev/ready ## Show the timeline console's address and sign-in
+	@$(OPS) console $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+token: .venvs/dev/ready ## Renew the tokens of .local/env, which last an hour
 	@$(LOCAL) token
 
-down: ## Stop it and leave nothing of it behind
-	@if [ -d .local ]; then $(LOCAL) down; else echo "EventFlow was not running."; fi
-
-invoke: .venvs/dev/ready .venvs/emulator/ready ## Run one function on a sample event FUNCTION=PaymentFunction EVENT=events/payment/order-created.json
+invoke: .venvs/dev/ready .venvs/emulator/ready ## Run one function on a sample event in Lambda's runtime | FUNCTION=PaymentFunction | EVENT=events/payment/order-created.json
 	@$(LOCAL) invoke "$(FUNCTION)" "$(EVENT)"
 
-sam-local: $(VENVS) ## Run samples through the real `sam local`, in containers [UNPACK=1 for Debian's Docker where none runs]
+sam-local: $(VENVS) ## Run samples through `sam local`, in containers | [UNPACK=1 takes Debian's Docker where none runs]
 	@$(LOCAL) sam-local $(if $(UNPACK),--unpack)
 
-failed: .venvs/dev/ready ## List what is in the failed-events queues [SERVICE=payment] [ORDER=...]; on AWS as for replay
+down: ## Stop it and leave nothing behind
+	@if [ -d .local ]; then $(LOCAL) down; else echo "EventFlow was not running."; fi
+
+##@ Look: at orders and failures, here or on AWS
+
+timeline: .venvs/dev/ready ## Draw what happened to an order | ORDER=... (whole, or its first six characters) [JSON=1]
+	@$(OPS) timeline "$(ORDER)" $(if $(JSON),--json) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+sagas: .venvs/dev/ready ## List sagas | [ENDING=stuck] [SINCE=1h] [TYPE=...] [SERVICE=payment] | [SLOWER=2s] [FIND=...]
+	@$(OPS) sagas $(if $(ENDING),--ending "$(ENDING)") $(if $(SINCE),--since "$(SINCE)") $(if $(UNTIL),--until "$(UNTIL)") \
+	  $(if $(TYPE),--type "$(TYPE)") $(if $(SERVICE),--service "$(SERVICE)") $(if $(SLOWER),--slower "$(SLOWER)") \
+	  $(if $(VARIANT),--variant "$(VARIANT)") $(if $(FIND),--find "$(FIND)") $(if $(LIMIT),--limit "$(LIMIT)") \
+	  $(if $(JSON),--json) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+flow: .venvs/dev/ready ## Show what is usual, and what is not | [SINCE=1h] [AGAINST=2h..1h] [JSON=1]
+	@$(OPS) flow $(if $(SINCE),--since "$(SINCE)") $(if $(AGAINST),--against "$(AGAINST)") $(if $(JSON),--json) \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...
+	@$(OPS) trace "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+logs: .venvs/dev/ready ## Show what all functions logged about one order | ORDER=... [SINCE=1h] [FOLLOW=1]
+	@$(OPS) logs "$(ORDER)" $(if $(SINCE),--since "$(SINCE)") $(if $(FOLLOW),--follow) \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+
+failed: .venvs/dev/ready ## List the failed events, with the reason | [SERVICE=payment] [ORDER=...]
 	@$(OPS) failed $(if $(SERVICE),--service "$(SERVICE)") $(if $(ORDER),--order "$(ORDER)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
 
-redrive: .venvs/dev/ready ## Send it again to whoever failed on it [SERVICE=payment] [ORDER=...] [DRY_RUN=1] [YES=1]; on AWS as for replay
-	@$(OPS) redrive $(if $(SERVICE),--service "$(SERVICE)") $(if $(ORDER),--order "$(ORDER)") \
-	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes)
+##@ Operate: a deployed stack, here or on AWS
 
-smoke: .venvs/dev/ready ## Is this deployed stack right? Try it out [POISON=1|0] [YES=1] [JUNIT=smoke.xml]; on AWS as for replay
+smoke: .venvs/dev/ready ## Check a deployed stack: settings, orders, failures | [POISON=1] [POISON=0] [YES=1] [JUNIT=smoke.xml]
 	@$(OPS) smoke $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") \
 	  $(if $(POISON),$(if $(filter-out 0,$(POISON)),--poison,--no-poison)) $(if $(YES),--yes) \
 	  $(if $(JUNIT),--junit "$(JUNIT)")
 
-load: .venvs/dev/ready ## How does it do under load? RATE=5 SECONDS=60 (orders a second, for so long) [YES=1]; on AWS as for replay
-	@$(OPS) load $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
-	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
+redrive: .venvs/dev/ready ## Send failed events again, to the function that failed | [SERVICE=payment] [ORDER=...] [DRY_RUN=1] [YES=1]
+	@$(OPS) redrive $(if $(SERVICE),--service "$(SERVICE)") $(if $(ORDER),--order "$(ORDER)") \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes)
 
-logs: .venvs/dev/ready ## Show one order's log, of all functions ORDER=... [SINCE=1h] [FOLLOW=1]; on AWS as for replay
-	@$(OPS) logs "$(ORDER)" $(if $(SINCE),--since "$(SINCE)") $(if $(FOLLOW),--follow) \
-	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
-
-replay: .venvs/dev/ready ## Deliver archived events again SINCE=2h [UNTIL=...] [RULE=...] [YES=1]; on AWS if AWS_PROFILE or AWS_ACCESS_KEY_ID is set
+replay: .venvs/dev/ready ## Deliver archived events again | SINCE=2h [UNTIL=...] [RULE=...] [YES=1]
 	@$(OPS) replay --since "$(SINCE)" $(if $(UNTIL),--until "$(UNTIL)") $(if $(RULE),--rule "$(RULE)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
-timeline: .venvs/dev/ready ## Draw what happened to an order ORDER=...; on AWS as for replay
-	@$(OPS) timeline "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)-timeline")
+attach: .venvs/dev/ready ## Attach a timeline to any bus | BUS=... [SAMPLE=event.json] [SET=...] [POOL=...]
+	@$(OPS) attach "$(BUS)" $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
+	  $(if $(SOURCES),--sources "$(SOURCES)") $(if $(SET),--set "$(SET)") $(if $(POOL),--pool "$(POOL)") \
+	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(YES),--yes) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
 
-trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...; on AWS as for replay
-	@$(OPS) trace "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders a second) SECONDS=60 [YES=1]
+	@$(OPS) load $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
+	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
-schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/ from the code and the templates
-	@PYTHONPATH=functions $(DEV)/python -m ops.documents
+##@ Work: on the code
+
+lint: .venvs/dev/ready ## Check format, code, types, templates and workflows
+	@$(DEV)/ruff format --check $(CODE)
+	@$(DEV)/ruff check $(CODE)
+	@$(DEV)/mypy $(wildcard functions local ops timeline cost)
+	@$(DEV)/cfn-lint $(TEMPLATES) $(DEPLOYER)
+	@$(DEV)/zizmor --quiet --offline --strict-collection .github
+	@for template in $(TEMPLATES); do \
+	  SAM_CLI_TELEMETRY=0 $(DEV)/sam validate --lint --region us-east-1 --template-file "$$template" || exit; \
+	done
+
+format: .venvs/dev/ready ## Format the code and fix what ruff can fix
+	@$(DEV)/ruff check --fix $(CODE)
+	@$(DEV)/ruff format $(CODE)
+
+models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again, after a new boto3 or operation
+	@PYTHONPATH=functions $(DEV)/python -m ops.models
 
 test: test-unit test-simulation test-system ## Run all tests
 
 test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
 	@$(DEV)/python -m pytest -n auto tests/unit
 
-test-simulation: .venvs/dev/ready ## Run the tests of the simulator itself; `make simulate` runs it
+test-simulation: .venvs/dev/ready ## Run the tests of the simulator itself
 	@$(DEV)/python -m pytest -n auto tests/simulation
 
-test-system: $(VENVS) ## Run the tests of the deployed stack, on an embedded cloud of their own
+test-system: $(VENVS) ## Run the tests of the deployed stack
 	@$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system
 
-simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [SEED=...] [MUTANTS=1]
+simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [SEED=...] | [MUTANTS=1]
 	@PYTHONPATH=functions $(DEV)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") \
 	  $(if $(DEPTH),--depth "$(DEPTH)") $(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(ORDERS),--orders "$(ORDERS)") \
 	  $(if $(MUTANTS),--mutants)
 
-soak: $(VENVS) ## Random orders on an embedded cloud of its own, functions killed at random [ORDERS=2000] [MINUTES=20] [SEED=...]
+soak: $(VENVS) ## Place random orders and kill functions at random | [ORDERS=2000] [MINUTES=20] [SEED=...]
 	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
 
-fuzz: $(VENVS) ## Ask the deployed APIs whatever can be asked, and send consumers every wrong event [MINUTES=10] [SEED=...]
+fuzz: $(VENVS) ## Ask the APIs anything, and send consumers wrong events | [MINUTES=10] [SEED=...]
 	@EVERYTHING=1 $(DEV)/python -m pytest -q -n auto tests/unit/test_mutated_events.py
 	@FUZZ_SECONDS="$$(( $(or $(MINUTES),10) * 60 ))" FUZZ_SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/system/test_fuzz.py
 
-lint: .venvs/dev/ready ## Check format, code, types and templates
-	@$(DEV)/ruff format --check $(CODE)
-	@$(DEV)/ruff check $(CODE)
-	@$(DEV)/mypy $(wildcard functions local ops timeline)
-	@$(DEV)/cfn-lint $(TEMPLATES)
-	@for template in $(TEMPLATES); do \
-	  SAM_CLI_TELEMETRY=0 $(DEV)/sam validate --lint --region us-east-1 --template-file "$$template" || exit; \
-	done
+schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
+	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
-format: .venvs/dev/ready ## Format the code and mend what can be mended
-	@$(DEV)/ruff check --fix $(CODE)
-	@$(DEV)/ruff format $(CODE)
-
-benchmark: .venvs/dev/ready ## Compare what importing each function costs with a bare boto3 handler
+benchmark: .venvs/dev/ready ## Compare each function's import time with a bare handler's
 	@$(DEV)/python benchmarks/imports.py
 
-cost: $(VENVS) ## What does an order cost? Record every billed call on a cloud of its own [ORDERS=2] [KEEP=1 writes docs/]
+cost: $(VENVS) ## Count every billed call of an order, and its price | [ORDERS=2] [KEEP=1 writes docs/performance.md]
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)
 
-timeline-cost: .venvs/dev/ready ## What do the events in the timeline's table cost, per million? On AWS as for replay
-	@$(THERE) $(DEV)/python benchmarks/timeline_cost.py
+timeline-cost: .venvs/dev/ready ## Count what the timeline costs per million events
+	@$(THERE) $(DEV)/python -m benchmarks.timeline_cost
 
-scale: .venvs/dev/ready ## Which limit binds first, at how many orders a second? Write the tables of docs/scale.md
+scale: .venvs/dev/ready ## Count which limit is met first | Writes the tables of docs/scale.md
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.scale
 
-clean: down ## Remove all that make made, the virtual environments too
+clean: down ## Remove all that make made, virtual environments too
 	@rm -rf .venvs .aws-sam .simulation .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-# Both at once: to install is mostly to wait.
+# Both at once: installing is mostly waiting.
 venvs:
 	@$(MAKE) --no-print-directory --jobs 2 $(VENVS)
 
-# One virtual environment for the developer's tools; one that stands for Lambda's own runtime, under the emulator.
+# One virtual environment for the developer's tools; one, for the emulator, that represents Lambda's own runtime.
 .venvs/dev/ready: requirements-dev.txt layer/requirements.txt $(UV)
 .venvs/emulator/ready: local/requirements.txt $(UV)
 $(VENVS):
@@ -169,7 +222,7 @@ $(UV): requirements-dev.txt .venvs/python
 	@.venvs/uv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' $<)"
 	@touch $@
 
-# Which Python that was: another PYTHON= makes both anew, none keeps it.
+# Remembers the Python: another PYTHON= makes both again, no PYTHON= keeps them.
 .venvs/python: remember-python
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
 	  { echo "error: \`$(PYTHON)\` is no Python 3.11, 3.12 or 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }

@@ -23,7 +23,9 @@ ENVIRONMENT = (
         "TOPIC_ARN": "",
         "EVENT_BUS": "bus",
         "IDEMPOTENCY_TABLE": "table",
-        "OUTCOMES": "OrderConfirmed",
+        "GOOD_OUTCOMES": "OrderConfirmed",
+        "BAD_OUTCOMES": "OrderCancelled",
+        "BUCKETS": "8",
         "COMPENSATIONS": "",
         "STUCK_AFTER_SECONDS": "900",
     }

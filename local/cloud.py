@@ -89,7 +89,7 @@ class Cloud:
         xray.stop(self.state)
 
     def environment(self) -> dict[str, str]:
-        """Environment variables for the AWS tools: this cloud, and nothing of the user's own AWS set-up."""
+        """Environment variables for the AWS tools: this cloud, without the user's own AWS configuration."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") and k != "PYTHONPATH"}
         no_proxy = ",".join(filter(None, [inherited.pop("NO_PROXY", ""), inherited.get("no_proxy", ""), "127.0.0.1"]))
         no_profile = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
@@ -151,6 +151,7 @@ def _spawn(cloud: Cloud, xray_daemon: int) -> subprocess.Popen[bytes]:
         "IOT_MTLS_ENABLED": "false",
         "AUTH": "true",
         "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{xray_daemon}",
+        "AWS_ENDPOINT_URL_XRAY": xray.endpoint(cloud.state) or "",
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",  # retries after 1 s and 2 s; AWS waits 1 and 2 minutes
         "EVENTFLOW_CALLS": str(cloud.calls),
     }

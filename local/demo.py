@@ -81,7 +81,7 @@ def _place(api_url: str, order: Order) -> None:
 
 
 def _check_out(api: Api, order: Order) -> None:
-    api.call("DELETE", "/basket")  # of what an interrupted demo, or the shopper, left in it
+    api.call("DELETE", "/basket")  # an interrupted demo, or the shopper, may have left something in it
     for product_id, quantity in order.pieces.items():
         _put(api, product_id, quantity)
     order.placed_at = time.monotonic()
@@ -89,12 +89,12 @@ def _check_out(api: Api, order: Order) -> None:
 
 
 def _put(api: Api, product_id: str, quantity: int) -> None:
-    """Have so many in the basket."""
+    """Set the quantity in the basket."""
     _once_priced(lambda: api.call("PUT", f"/basket/items/{product_id}", {"quantity": quantity}))
 
 
 def _once_priced(call: Callable[[], Any]) -> Any:
-    """Its answer, once the price list that it goes by has heard of the product: until then that is 422."""
+    """Its answer, once the price list knows the product: until then it is 422."""
     deadline = time.monotonic() + PRICED_SECONDS
     while True:
         try:

@@ -1,6 +1,6 @@
 """The emulator's own entry point: ministack, of the one version known here, with its gaps closed.
 
-Runs in .venvs/emulator, which stands for Lambda's runtime and holds nothing of the project's dependencies.
+Runs in .venvs/emulator, which represents Lambda's runtime and has none of the project's dependencies.
 """
 
 import sys
@@ -12,7 +12,7 @@ PINNED = "1.5.33"
 def main() -> None:
     installed = version("ministack")
     if installed != PINNED:
-        sys.exit(f"ministack {installed} is installed, but local/gaps patches {PINNED} alone: run `make clean`")
+        sys.exit(f"ministack {installed} is installed, but local/gaps patches only {PINNED}: run `make clean`")
     from ministack import app  # imported only once its version is known
 
     from local import gaps

@@ -17,9 +17,10 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from local.cloud import EMULATOR_PYTHON, REGION, Cloud, CloudError
 from local.stack import HOST, STACK_NAME, TIMELINE_NAME, is_deployed
@@ -37,8 +38,8 @@ def invoke(cloud: Cloud, function: str, event_file: Path) -> bool:
     with TemporaryDirectory(dir=cloud.state) as folder:
         task, opt = _download(cloud, configuration, Path(folder))
         environment = _runtime_environment(cloud, configuration, task, opt)
-        with _runtime(configuration["Handler"], task, environment) as port:
-            answer = _post(port, event, seconds=configuration["Timeout"] + 10)
+        with runtime(configuration["Handler"], task, environment) as started:
+            answer = post(started.port, event, seconds=configuration["Timeout"] + 10)
     print(answer)
     return not _is_error(answer)
 
@@ -119,18 +120,34 @@ def role_credentials(cloud: Cloud, role_arn: str) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """Where it listens, and the process of the interface emulator, whose child the function is."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def _runtime(handler: str, task: Path, environment: Mapping[str, str]) -> Iterator[int]:
-    """The runtime, listening on the port that this yields."""
+def runtime(
+    handler: str,
+    task: Path,
+    environment: Mapping[str, str],
+    *,
+    log_level: str = "error",
+    output: IO[Any] | None = None,
+) -> Iterator[Runtime]:
+    """The runtime, listening. What it logs goes to `output`, or to stderr."""
     port = free_port()
-    command = [str(_interface_emulator()), "--log-level", "error"]
+    command = [str(_interface_emulator()), "--log-level", log_level]
     command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
     command += [str(EMULATOR_PYTHON), "-m", "awslambdaric", handler]
-    process = subprocess.Popen(command, cwd=task, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    log = output or sys.stderr
+    process = subprocess.Popen(command, cwd=task, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         _wait_for_port(port, process)
-        yield port
+        yield Runtime(port, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -138,7 +155,9 @@ def _runtime(handler: str, task: Path, environment: Mapping[str, str]) -> Iterat
 
 def _interface_emulator() -> Path:
     if sys.platform != "linux":
-        raise CloudError("the Lambda runtime interface emulator runs on Linux alone: use `sam remote invoke` instead")
+        raise CloudError(
+            "Lambda's runtime interface emulator runs only on Linux: use `sam remote invoke`, or the dev container"
+        )
     package = importlib.util.find_spec("samcli")
     assert package is not None
     assert package.submodule_search_locations is not None
@@ -162,7 +181,7 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     raise CloudError("the Lambda runtime did not start; its output is above")
 
 
-def _post(port: int, event: bytes, seconds: float) -> str:
+def post(port: int, event: bytes, seconds: float) -> str:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     connection.request("POST", "/2015-03-31/functions/function/invocations", event)
     return connection.getresponse().read().decode()

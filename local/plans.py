@@ -12,7 +12,7 @@ from payment.gateway import declines
 
 @dataclass(frozen=True)
 class Product:
-    """What the catalog is told of a product, and how many pieces are in stock."""
+    """A product as the catalog gets it, and how many pieces are in stock."""
 
     product_id: str
     name: str
@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass
 class Order:
-    """An order of the demo, and what is known of it by now. Times are in seconds of the monotonic clock."""
+    """An order of the demo, as far as it is known. Times are in seconds of the monotonic clock."""
 
     number: int
     plan: Plan
@@ -80,7 +80,7 @@ FROM_BASKET = Plan(  # its id, by which the gateway decides, is drawn at random
 )
 NO_STOCK = Plan("sold out", frozenset({"INVENTORY_FAILED"}), products=(MATCHA,))
 REGRETTED = Plan("cancelled", frozenset({"CANCELLED"}), cancelled=True)
-NEITHER = Plan(  # whichever veto comes first names the status
+NEITHER = Plan(  # the veto that comes first names the status
     "both fail", DECLINED.ends | NO_STOCK.ends, products=(MATCHA,), declined=True
 )
 PLANS = (  # of two shoppers in turn: each has one basket, and checks it out once

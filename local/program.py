@@ -34,7 +34,7 @@ class Program:
         """If it runs: its "pid", and what `start` was told about it.
 
         The program inherits a lock on its pid file and holds it until it dies, however it dies. So a stale file is
-        known by its missing lock, and a pid that the system has since given to another program is left alone.
+        known by its missing lock, and a pid that the system has since given to another program is not touched.
         """
         try:
             with self.pid_file.open() as file:

@@ -22,7 +22,7 @@ from local.stack import build, deploy, deployed
 from ops import OpsError
 from ops.api import Api
 
-OPEN_ROUTE = "/products"  # what is behind a sign-in cannot be asked of start-api: it leaves Cognito's authorizers out
+OPEN_ROUTE = "/products"  # only an open route: start-api leaves Cognito's authorizers out
 INVOKED = (  # an order, and then events of it
     ("OrdersApiFunction", "events/orders/place-order.json"),
     ("PaymentFunction", "events/payment/order-created.json"),
@@ -65,7 +65,7 @@ def sam_local(unpack: bool) -> bool:
 def _docker(unpack: bool, until_the_end: ExitStack) -> Docker:
     """Raises NoDocker."""
     try:
-        return daemon.at_hand()
+        return daemon.that_runs()
     except NoDocker:
         if not unpack:
             raise
@@ -74,7 +74,7 @@ def _docker(unpack: bool, until_the_end: ExitStack) -> Docker:
 
 
 def _cloud(until_the_end: ExitStack) -> Cloud:
-    """The one that runs, or else one of its own that sells the demo's products. Raises CloudError."""
+    """The one that runs, or a separate one that sells the demo's products. Raises CloudError."""
     running = Cloud.found(STATE)
     if running:
         return running

@@ -20,7 +20,8 @@ TEMPLATE = ROOT / "template.yaml"
 TIMELINE_NAME = f"{STACK_NAME}-timeline"
 TIMELINE_TEMPLATE = ROOT / "timeline" / "template.yaml"
 
-# The emulator runs Lambdas on the interpreter and the processor that it runs on itself.
+# The emulator runs Lambdas on the interpreter, the processor and the operating system that it runs on itself.
+SYSTEM = "apple-darwin" if sys.platform == "darwin" else "manylinux2014"
 HOST = {
     "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
     "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
@@ -78,7 +79,11 @@ def build(
         str(target),
         *_overrides(parameters),
     ]
-    makefiles_read = {"PYTHON_RUNTIME": HOST["PythonRuntime"], "ARCHITECTURE": HOST["Architecture"]}
+    makefiles_read = {
+        "PYTHON_RUNTIME": HOST["PythonRuntime"],
+        "ARCHITECTURE": HOST["Architecture"],
+        "SYSTEM": SYSTEM,
+    }
     _sam(cloud, stack_name, arguments, makefiles_read)
     return target / "template.yaml"
 
@@ -102,7 +107,7 @@ def deploy(
 
 
 def deployed(cloud: Cloud, stack_name: str = STACK_NAME) -> Stack:
-    """The stack as it stands."""
+    """The stack as it is now."""
     description = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
     outputs = {
         each["OutputKey"]: reachable(each["OutputValue"], cloud.endpoint) for each in description.get("Outputs", [])
@@ -155,12 +160,12 @@ def _sam(
 
 
 def _path() -> dict[str, str]:
-    """The makefiles that sam runs are to find the Python that runs this, whichever the user's shell finds."""
+    """The makefiles that sam runs are to find the Python that runs this, not the one that the user's shell finds."""
     return {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])}
 
 
 def _reason(output: str) -> str:
-    """What sam said at its end, as one line, without its traceback."""
+    """The last error of sam, as one line, without its traceback."""
     last_error = re.split(r"^Error: ", output, flags=re.MULTILINE)[-1]
     return " ".join(last_error.partition("\nTraceback")[0].split())[:400] or "it wrote nothing"
 

@@ -54,7 +54,7 @@ def up(port: int | None, with_timeline: bool) -> None:
             _deploy_and_demonstrate(cloud, with_timeline)
         except BaseException as error:
             if not cloud.running:
-                raise CloudError(f"the emulator has died (log: {cloud.log}): `make up` starts it anew") from error
+                raise CloudError(f"the emulator has died (log: {cloud.log}): `make up` starts it again") from error
             if not running:
                 cloud.stop()
                 _remove_all_but_logs(cloud.state)
@@ -78,7 +78,7 @@ def token() -> None:
 
 
 def down() -> None:
-    """Stop EventFlow and leave nothing of it behind. Raises CloudError."""
+    """Stop EventFlow and remove all that it wrote. Raises CloudError."""
     with _nobody_else_at_work():
         running = Cloud.found(STATE)
         (running or Cloud(STATE, DEFAULT_PORT)).stop()  # X-Ray may have outlived the emulator

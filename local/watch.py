@@ -44,7 +44,7 @@ def watch(orders: Sequence[Order], look: Callable[[], Seen], seconds: float, con
 
 
 def _update(order: Order, seen: Mapping[str, Any]) -> str:
-    """Take over what is new; returns the change in words, "" where there is none."""
+    """Take over the new state; returns the change in words, "" where there is none."""
     before, status = order.status, str(seen["status"])
     order.status, order.total = status, money(seen["totalPrice"], seen["currency"])
     order.seconds = time.monotonic() - order.placed_at

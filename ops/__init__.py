@@ -1,4 +1,4 @@
-"""Commands for whoever runs EventFlow: the same on AWS and on the embedded cloud."""
+"""Commands for the people who run EventFlow: the same on AWS and on the embedded cloud."""
 
 
 class OpsError(Exception):

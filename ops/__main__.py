@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ops import OpsError, failed, logs, redrive
+from ops.console import show_consoles
 from ops.moments import moment
 from ops.replay import Replay, follow, start
 from ops.stack import Stack, require_running, runs_here
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 parser = argparse.ArgumentParser(
     prog="python -m ops",
-    description="Commands for whoever runs EventFlow. They speak to AWS as the environment says (credentials, region, "
-    "AWS_ENDPOINT_URL); for the embedded cloud: `. .local/env`.",
+    description="Commands for the people who run EventFlow. They speak to AWS as the environment says (credentials, "
+    "region, AWS_ENDPOINT_URL); for the embedded cloud: `. .local/env`.",
 )
 commands = parser.add_subparsers(dest="command", required=True)
 
@@ -40,14 +41,14 @@ replay_command = commands.add_parser(
     "Consumers do not do again what they have handled; a price list is rebuilt. What had failed is tried again, and if "
     "it fails again, it is in its failed-events queue twice. On AWS it takes up to ten minutes until a new event is in "
     "the archive. `make replay` runs this on the embedded cloud where `make up` has left a .local/env and the shell "
-    "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID, else where the shell points.",
+    "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID; otherwise where the shell points.",
 )
 replay_command.add_argument("--since", required=True, help="events from here on: 2h (ago; s, m, h, d) or ISO 8601")
 replay_command.add_argument("--until", default="", help="up to here, written alike (default: now)")
 replay_command.add_argument(
     "--rule",
     default="",
-    help="to this rule alone, by its logical id in the template or its name; the timeline's has its stack's name",
+    help="only to this rule, by its logical id in the template or its name; the timeline's has its stack's name",
 )
 replay_command.add_argument(
     "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
@@ -58,17 +59,76 @@ replay_command.add_argument("--yes", action="store_true", help="do not ask; on t
 timeline_command = commands.add_parser(
     "timeline",
     help="draw what happened to an order",
-    description="Draw what happened to an order: a lane per source on a common time axis, then its events in order. "
-    "It reads the table of the timeline's stack, and needs PYTHONPATH=functions. `make timeline` sets that, and picks "
-    "the cloud as `make replay` does.",
+    description="Draw what happened to an order: how it ended and why, a lane per service on a common time axis, then "
+    "its events in order. It reads the table of the timeline's stack, and needs PYTHONPATH=functions. `make timeline` "
+    "sets that, and picks the cloud as `make replay` does.",
 )
-timeline_command.add_argument("order", help="its id, or the correlation id of any other saga")
 timeline_command.add_argument(
-    "--stack-name",
-    default=f"{os.environ.get('STACK_NAME') or 'eventflow'}-timeline",
-    help="of the timeline (default: $STACK_NAME-timeline, or eventflow-timeline)",
+    "order",
+    help="its id, or the id of any other saga; or six characters or more that its id, its trace's or an event's id "
+    "begins with: of the newest 2,000",
 )
-timeline_command.add_argument("--width", type=int, help="in columns, 60 at least (default: the terminal's; else 80)")
+
+sagas_command = commands.add_parser(
+    "sagas",
+    help="list sagas, newest first",
+    description="List sagas, newest first: all, or those that answer to all that is asked. Of a long list it reads the "
+    "newest 2,000, and says how many it read. It needs PYTHONPATH=functions, which `make sagas` sets.",
+)
+sagas_command.add_argument("--ending", default="", help="succeeded, failed, calledOff, open or stuck")
+sagas_command.add_argument("--since", default="", help="begun from here on: 2h (ago; s, m, h, d) or ISO 8601")
+sagas_command.add_argument("--until", default="", help="begun before, written alike (default: now)")
+sagas_command.add_argument("--type", default="", help="with an event of this type")
+sagas_command.add_argument("--service", default="", help="with an event of this service's lane")
+sagas_command.add_argument("--slower", default="", help="that took, or are open for, longer than this: 500ms, 2s, 5m")
+sagas_command.add_argument("--variant", default="", help="on this path, by its key (`make flow` shows them)")
+sagas_command.add_argument("--find", default="", help="six characters or more, as for `timeline`")
+sagas_command.add_argument("--limit", type=int, default=20, help="how many to list, 1 to 1000 (default: 20)")
+
+flow_command = commands.add_parser(
+    "flow",
+    help="what is usual, and what is not",
+    description="Count what is usual: which event leads to which and how fast, on which paths sagas go and how they "
+    "end; then what is not: rare paths, slow sagas, those open for longest. It is about the newest 2,000 sagas of the "
+    "time that is asked for. It needs PYTHONPATH=functions, which `make flow` sets.",
+)
+flow_command.add_argument("--since", default="", help="sagas begun from here on: 2h (ago; s, m, h, d) or ISO 8601")
+flow_command.add_argument("--against", default="", metavar="FROM..TO", help="next to those of an earlier time: 2h..1h")
+
+for command in (timeline_command, flow_command):
+    command.add_argument("--width", type=int, help="in columns, 60 at least (default: the terminal's; else 80)")
+for command in (timeline_command, sagas_command, flow_command):
+    command.add_argument("--json", action="store_true", help="for machines, as the timeline's API answers")
+    command.add_argument(
+        "--stack-name",
+        default=os.environ.get("STACK_NAME") or None,
+        help="of the timeline, or of the stack whose bus it listens to (default: $STACK_NAME; else eventflow, or the "
+        "only timeline there is)",
+    )
+
+attach_command = commands.add_parser(
+    "attach",
+    help="attach a timeline to any bus",
+    description="Attach a timeline to any bus: look at an event or more of a file, or listen to the bus for a minute, "
+    "propose the timeline's parameters, draw what they make of the events, and on yes deploy a stack of its own. What "
+    "listens goes when it ends. The bus and its producers stay as they are.",
+)
+attach_command.add_argument("bus", help="its name")
+attach_command.add_argument("--sample", default="", metavar="FILE", help="events, instead of listening")
+attach_command.add_argument("--seconds", type=float, default=60.0, help="for how long to listen (default: 60)")
+attach_command.add_argument("--sources", default="", help="listen to these only: what a source begins with, by commas")
+attach_command.add_argument("--set", default="", metavar="'NAME=VALUE ...'", help="parameters that you know better")
+attach_command.add_argument("--pool", default="", help="of users (default: one of its own, with a first operator)")
+attach_command.add_argument("--operator", default="", help="the first operator's name (default: asked for; operator)")
+attach_command.add_argument("--yes", action="store_true", help="do not ask")
+attach_command.add_argument("--stack-name", default="", help="(default: the bus's name and -timeline)")
+
+console_command = commands.add_parser(
+    "console",
+    help="where the timeline's console is, and how to sign in",
+    description="Print the address of the timeline's console and how to sign in there, and open it where there is a "
+    "screen. On the embedded cloud the passwords are those of .local/env, which `make console` reads.",
+)
 
 trace_command = commands.add_parser("trace", help="draw the trace of an order, from the API to the last consumer")
 trace_command.add_argument("order", help="the order's id")
@@ -86,7 +146,7 @@ failed_command.add_argument("--json", action="store_true", help="for machines")
 
 redrive_command = commands.add_parser(
     "redrive",
-    help="send failed events again, to whoever failed on them",
+    help="send failed events again, to the consumer that failed on them",
     description="Send what is in the failed-events queues again, each event to the function or the state machine that "
     "failed on it and to nobody else, and remove what is then handled. It may be interrupted, run again, and run by "
     "two at once. It ends with 1 if anything is still failing, could not be sent, or could not be seen. It tells "
@@ -96,8 +156,8 @@ redrive_command.add_argument("--dry-run", action="store_true", help="only tell w
 redrive_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
 
 for command in (failed_command, redrive_command):
-    command.add_argument("--service", default="", help="of this service alone: payment, checkouts, timeline, ...")
-    command.add_argument("--order", default="", help="about this order alone, by its whole id")
+    command.add_argument("--service", default="", help="only of this service: payment, checkouts, timeline, ...")
+    command.add_argument("--order", default="", help="only about this order, by its whole id")
 
 logs_command = commands.add_parser(
     "logs",
@@ -147,7 +207,7 @@ load_command.add_argument(
 )
 load_command.add_argument("--yes", action="store_true", help="do not ask; on the embedded cloud nothing is asked")
 
-for command in (failed_command, redrive_command, logs_command, smoke_command, load_command):
+for command in (console_command, failed_command, redrive_command, logs_command, smoke_command, load_command):
     command.add_argument(
         "--stack-name", default=os.environ.get("STACK_NAME") or "eventflow", help="(default: $STACK_NAME, or eventflow)"
     )
@@ -155,6 +215,7 @@ for command in (failed_command, redrive_command, logs_command, smoke_command, lo
 
 ASKED_FOR = {
     "replay": ("since", "from when on? make replay SINCE=2h"),
+    "attach": ("bus", "to which bus? make attach BUS=..."),
     **{
         name: ("order", f"which order? name it by its id: make {name} ORDER=...")
         for name in ("logs", "timeline", "trace")
@@ -181,6 +242,9 @@ def main() -> None:
         "logs": _logs,
         "replay": _replay,
         "timeline": _timeline,
+        "sagas": _sagas,
+        "flow": _flow,
+        "attach": _attach,
         "trace": _trace,
         "smoke": _smoke,
         "load": _load,
@@ -223,7 +287,7 @@ def _redrive(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False)
     stacks, sqs = Stack.with_timelines(arguments.stack_name, boto3.client("cloudformation")), boto3.client("sqs")
     names = failed.names_of(stacks)
-    # once: what is sent again by a client that lost patience would be sent twice at once
+    # one attempt: a client that times out and repeats would send an event twice at once
     config = Config(read_timeout=redrive.LONGEST_CALL_SECONDS, retries={"total_max_attempts": 1})
     if runs_here(sqs):
         config = config.merge(Config(inject_host_prefix=False))  # there is no sync-127.0.0.1
@@ -267,15 +331,67 @@ def _logs(arguments: argparse.Namespace) -> None:
 
 
 def _timeline(arguments: argparse.Namespace) -> None:
+    # not above, here and below: a replay needs nothing of functions/
+    from ops import sagas, timeline
+    from ops.drawing import draw
+
+    console, stack = _drawn(arguments), Stack.timeline(arguments.stack_name, boto3.client("cloudformation"))
+    table = timeline.table_of(stack)
+    saga, several = timeline.meant_by(arguments.order, table, stack.name)
+    if not saga:
+        sagas.show(several, table, Console(highlight=False), as_json=arguments.json)
+    elif arguments.json:
+        print(timeline.as_json(saga, table))
+    else:
+        draw(timeline.told(saga, table), console)
+
+
+def _sagas(arguments: argparse.Namespace) -> None:
+    from ops import sagas, timeline
+
+    now = datetime.now(UTC)
+    since = moment("--since", arguments.since, now) if arguments.since else datetime.fromtimestamp(0, UTC)
+    until = moment("--until", arguments.until, now) if arguments.until else now
+    asked = sagas.Asked.of(arguments)
+    table = timeline.table_of(Stack.timeline(arguments.stack_name, boto3.client("cloudformation")))
+    with Console(stderr=True).status("Reading the newest sagas"):
+        found = timeline.look(table, sagas.between(since, until), asked.wanted, asked.limit, asked.find)
+    sagas.show(found, table, Console(highlight=False), as_json=arguments.json)
+
+
+def _flow(arguments: argparse.Namespace) -> None:
+    from ops import timeline, usual
+
+    console, now = _drawn(arguments), datetime.now(UTC)
+    since = moment("--since", arguments.since, now) if arguments.since else None
+    against = usual.span("--against", arguments.against, now) if arguments.against else None
+    stack = Stack.timeline(arguments.stack_name, boto3.client("cloudformation"))
+    with Console(stderr=True).status("Reading the newest sagas"):
+        flow = usual.flow_of(timeline.table_of(stack), since, against)
+    if arguments.json:
+        print(usual.as_json(flow))
+    else:
+        usual.show(flow, stack.name, console)
+
+
+def _attach(arguments: argparse.Namespace) -> None:
+    from ops.attach import attach  # not above: it needs functions/
+
+    _end_like_ctrl_c()
+    attach(arguments, Console(highlight=False), _confirm)
+
+
+def _drawn(arguments: argparse.Namespace) -> Console:
+    """Raises OpsError if that is too narrow."""
     if arguments.width is not None and arguments.width < 60:
         raise OpsError(f"--width is 60 at least, not {arguments.width}")
-    # not above: a replay needs nothing of functions/
-    from ops.drawing import draw
-    from ops.timeline import timeline_of
+    return Console(highlight=False, width=arguments.width)
 
-    stack = Stack.named(arguments.stack_name, boto3.client("cloudformation"))
-    timeline = timeline_of(arguments.order, stack, boto3.client("dynamodb"))
-    draw(timeline, Console(highlight=False, width=arguments.width))
+
+def _console(arguments: argparse.Namespace) -> None:
+    cloudformation = boto3.client("cloudformation")
+    stacks = Stack.with_timelines(arguments.stack_name, cloudformation)
+    show_consoles(stacks, cloudformation.meta.endpoint_url, os.environ, Console(highlight=False))
 
 
 def _trace(arguments: argparse.Namespace) -> None:
@@ -339,8 +455,8 @@ def _replay(arguments: argparse.Namespace) -> None:
     follow(events, start(events, replay, target, now), console)
 
 
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)
-"""A pipeline that is called off; a terminal or a connection that is lost."""
+ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""A pipeline that is cancelled; a terminal or a connection that is lost, which Windows has no signal for."""
 
 
 def _end_like_ctrl_c() -> None:

@@ -30,7 +30,7 @@ class Api:
     token: str = field(repr=False)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> dict[str, Any]:
-        """The answer's JSON. In names of headers, _ stands for -. Raises ErrorAnswer, or OpsError for no answer."""
+        """The answer's JSON. In names of headers, write _ for -. Raises ErrorAnswer, or OpsError for no answer."""
         request = urllib.request.Request(
             self.url + path,
             method=method,

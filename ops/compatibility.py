@@ -74,7 +74,7 @@ def _of_fields(path: str, old: Json, new: Json) -> Iterator[str]:
 
 
 def _of_constraints(path: str, old: Json, new: Json) -> Iterator[str]:
-    """Looser is compatible: what was allowed still is."""
+    """Looser is compatible: all that was allowed still is."""
     for name in (*LOWER_BOUNDS, *UPPER_BOUNDS):
         was, now = old.get(name), new.get(name)
         if now is not None and (was is None or (now > was if name in LOWER_BOUNDS else now < was)):

@@ -1,4 +1,4 @@
-"""Draws a timeline in the terminal, as the console's page does: its fate, a lane per source, its events in order."""
+"""Draws a timeline in the terminal, as the console does: its end, a lane per source, its events in order."""
 
 from __future__ import annotations
 
@@ -11,17 +11,31 @@ from rich.text import Text
 
 from ops.axis import Axis
 from ops.plain import plain
-from timeline.sagas import Role, Status, Step, Timeline
+from timeline.sagas import Awaited, Ending, Listed, Role, Status, Step, Timeline
 
-# Each has a sign of its own: colour alone tells too few people, and a file nobody.
+# Each has a sign of its own: many people do not see colours, and a file has none.
 LOOKS = {
     Role.STEP: ("●", "cyan"),
     Role.OUTCOME: ("◎", "green"),
     Role.FAILURE: ("✗", "red"),
     Role.COMPENSATION: ("◆", "yellow"),
+    Role.GIVE_UP: ("!", "red"),
 }
-MOST_TELLING = [Role.FAILURE, Role.COMPENSATION, Role.OUTCOME, Role.STEP]
+WORDS = {Role.GIVE_UP: "gave up"}
+MOST_TELLING = [Role.GIVE_UP, Role.FAILURE, Role.COMPENSATION, Role.OUTCOME, Role.STEP]
 """Whose colour several events in one place have."""
+
+ENDINGS = {
+    Ending.SUCCEEDED: ("succeeded", "green"),
+    Ending.FAILED: ("failed", "red"),
+    Ending.CALLED_OFF: ("called off", "yellow"),
+    Ending.OPEN: ("open", "cyan"),
+    Ending.STUCK: ("stuck", "bold red"),
+}
+"""How each is called, and its colour."""
+
+MISSING = "?"
+"""For a cause that was not kept."""
 
 CRITICAL = "━"
 NAME_COLUMNS = 14
@@ -37,42 +51,65 @@ def draw(timeline: Timeline, console: Console) -> None:
 def _parts(timeline: Timeline, width: int) -> Iterator[RenderableType]:
     steps = timeline.events
     yield Text(plain(timeline.id), "bold")
-    yield Text(_fate(timeline))
-    yield Text(f"{_counted(timeline.event_count)}, started {timeline.started[:23].replace('T', ' ')} UTC")
+    yield fate(timeline)
+    yield Text(f"{_counted(timeline)}, started {timeline.started[:23].replace('T', ' ')} UTC")
+    yield from _give_ups(steps)
+    if timeline.waits_for:
+        yield Text(f"usually next: {', '.join(_awaited(each) for each in timeline.waits_for)}")
     if timeline.truncated:
         yield Text(f"Only the newest {len(steps)} are drawn.")
     if not steps:
         return
     yield ""
     yield from _swimlanes(steps, width)
-    yield _legend()
+    yield _legend(steps)
     yield ""
     yield _events(steps)
+    if any(step.cause_missing for step in steps):
+        yield Text(f"{MISSING}: it names a cause that was not kept", "dim")
+    if any(step.inferred for step in steps):
+        yield Text("No event says what led to it: each is drawn after the one before.", "dim")
 
 
-def _fate(timeline: Timeline) -> str:
-    how = plain(timeline.outcome or timeline.last_type)
-    time = duration(timeline.duration_ms)
-    match timeline.status:
-        case Status.DONE:
-            return f"done: {how} in {time}"
-        case Status.OPEN:
-            return f"open for {time}, by now {how}"
-        case Status.STUCK:
-            return f"stuck after {how}, open for {time}"
+def fate(saga: Listed) -> Text:
+    """How it ended and why, or what it has come to: "failed: Out of stock (OrderCancelled after 431 ms)"."""
+    word, colour = ENDINGS[saga.ending]
+    reason = f": {plain(saga.reason)}" if saga.reason else ""
+    time = duration(saga.duration_ms)
+    how = f"{plain(saga.outcome or saga.last_type)} after {time}"
+    if saga.status is not Status.DONE:
+        how = f"for {time}, last {plain(saga.last_type)}"
+    return Text.assemble((f"{word}{reason}", colour), f" ({how})")
 
 
-def _counted(events: int) -> str:
-    return "1 event" if events == 1 else f"{events} events"
+def _counted(timeline: Timeline) -> str:
+    least = "at least " if timeline.cut and timeline.truncated else ""
+    return f"{least}{timeline.event_count} event{'' if timeline.event_count == 1 else 's'}"
+
+
+def _give_ups(steps: Sequence[Step]) -> Iterator[Text]:
+    """A line for each event that a consumer gave up on, and what came of it."""
+    for step in steps:
+        if not (failure := step.failure):
+            continue
+        more = [f"{failure.attempts} attempts"] if failure.attempts else []
+        if failure.redriven_at:
+            more += [f"redriven {failure.redriven_at[11:19]}: {plain(failure.outcome or 'handled')}"]
+        line = f"✗ {plain(failure.service)} could not handle {plain(step.type)}: {plain(failure.exception)}"
+        yield Text(line + (f" ({', '.join(more)})" if more else ""), "" if failure.redriven_at else "red")
+
+
+def _awaited(awaited: Awaited) -> str:
+    return f"{plain(awaited.type)} of {plain(awaited.lane)} ({duration(awaited.usual_ms)})"
 
 
 def _swimlanes(steps: Sequence[Step], width: int) -> Iterator[Text]:
     axis = Axis.of([step.offset_ms for step in steps], max(10, width - NAME_COLUMNS - 2))
     yield Text(" " * NAME_COLUMNS + _scale(axis, width - NAME_COLUMNS), "dim")
-    for source in dict.fromkeys(step.source for step in steps):
-        name = Text(service(source), no_wrap=True)
+    for lane_name in dict.fromkeys(step.lane for step in steps):
+        name = Text(plain(lane_name), no_wrap=True)
         name.truncate(NAME_COLUMNS - 1, overflow="ellipsis", pad=True)
-        lane = Text.assemble(name, " ", *_lane([step for step in steps if step.source == source], axis))
+        lane = Text.assemble(name, " ", *_lane([step for step in steps if step.lane == lane_name], axis))
         lane.rstrip()
         yield lane
 
@@ -112,66 +149,56 @@ def _mark(steps: Sequence[Step]) -> tuple[str, str]:
     return sign, f"bold {colour}" if any(step.critical for step in steps) else colour
 
 
-def _legend() -> Text:
-    signs = [part for role, (sign, colour) in LOOKS.items() for part in ((sign, colour), f" {role}   ")]
+def _legend(steps: Sequence[Step]) -> Text:
+    there = {Role.STEP, Role.OUTCOME, Role.FAILURE, Role.COMPENSATION, *(step.role for step in steps)}
+    shown = [(WORDS.get(role, role), look) for role, look in LOOKS.items() if role in there]
+    signs = [part for word, look in shown for part in (look, f" {word}   ")]
     return Text.assemble(" " * NAME_COLUMNS, *signs, (CRITICAL, "bold"), " critical path")
 
 
 def _events(steps: Sequence[Step]) -> Table:
-    numbers = {_place(step): str(number) for number, step in enumerate(steps, start=1)}
-    depths = _depths(steps)
+    places: dict[str, int] = {}
+    for place, step in enumerate(steps):
+        if step.role is not Role.GIVE_UP:
+            places.setdefault(step.event_id, place)  # a later one of the same id has copied it
+    causes = [sorted(places[it] for it in step.causes if it in places) for step in steps]
+    depths = _depths(causes)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("", width=1)
     for heading in ("#", "offset", "gap", "from"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("source", max_width=NAME_COLUMNS, no_wrap=True)
+    table.add_column("service", max_width=NAME_COLUMNS, no_wrap=True)
     table.add_column("event", overflow="fold")
-    for number, step in enumerate(steps, start=1):
+    for place, step in enumerate(steps):
         sign, colour = LOOKS[step.role]
-        depth, cause = depths[_place(step)], _cause(step)
-        branch = "  " * (min(depth, DEEPEST) - 1) + "└ " if depth else ""
+        branch = "  " * (min(depths[place], DEEPEST) - 1) + "└ " if depths[place] else ""
+        said = f"gave up on {step.type}" if step.role is Role.GIVE_UP else step.type
+        reason = f": {plain(step.reason)}" if step.reason and step.role is not Role.GIVE_UP else ""
+        usually = f" (usually {duration(step.usual_ms)})" if step.usual_ms is not None else ""
         table.add_row(
             CRITICAL if step.critical else "",
-            str(number),
+            str(place + 1),
             duration(step.offset_ms),
             "" if step.gap_ms is None else duration(step.gap_ms),
-            numbers[cause] if cause else "",
-            Text(service(step.source)),
-            Text.assemble(branch, (sign, colour), " ", plain(step.type)),
+            MISSING if step.cause_missing else ",".join(str(cause + 1) for cause in causes[place]),
+            Text(plain(step.lane)),
+            Text.assemble(branch, (sign, colour), " ", plain(said), (f"{reason}{usually}", "dim")),
             style="bold" if step.critical else "",
         )
     return table
 
 
-Place = tuple[str, int]
-"""An event's id, and its offset in milliseconds: a foreign service may use an id that another event has."""
-
-
-def _place(step: Step) -> Place:
-    return step.event_id, step.offset_ms
-
-
-def _cause(step: Step) -> Place | None:
-    return None if step.gap_ms is None else (step.causation_id or "", step.offset_ms - step.gap_ms)
-
-
-def _depths(steps: Sequence[Step]) -> dict[Place, int]:
-    """How many events led to each, one by one."""
-    causes = {_place(step): _cause(step) for step in steps}
-    depths = {}
-    for place in causes:
-        path: dict[Place, None] = {}
-        at: Place | None = place
-        while at and at not in path:  # a foreign event may claim to have led to itself
-            path[at] = None
-            at = causes[at]
-        depths[place] = len(path) - 1
+def _depths(causes: Sequence[Sequence[int]]) -> list[int]:
+    """How many events led to each, one by one; of two causes, by the later."""
+    depths = []
+    for place in range(len(causes)):
+        path: list[int] = []
+        at: int | None = place
+        while at is not None and at not in path:  # a foreign event may claim to have led to itself
+            path.append(at)
+            at = max(causes[at], default=None)
+        depths.append(len(path) - 1)
     return depths
-
-
-def service(source: str) -> str:
-    """`eventflow.payment` as `payment`."""
-    return plain(source.rpartition(".")[2] or source)
 
 
 def duration(milliseconds: int) -> str:

@@ -41,10 +41,10 @@ PER_MESSAGE_SECONDS = 0.05
 """What it takes to receive a message, before the own pace is known: half a second for ten."""
 
 MANY = 1_000
-"""To give back so many takes a while."""
+"""Giving back this many takes a while."""
 
 GIVERS_BACK = 8
-"""So many calls at once give messages back, of which each takes ten."""
+"""How many calls at once give messages back; each takes ten."""
 
 PERSONAL = "shipping"
 """The field of an event's detail that says who a shopper is and where."""
@@ -140,7 +140,7 @@ def _service(queue: str) -> str:
 
 
 def read(message: Message, queue: FailedQueue) -> FailedEvent:
-    """What came by whichever of three ways: Lambda's or a state machine's record of what it failed on, EventBridge's
+    """A message of one of three kinds: Lambda's or a state machine's record of what it failed on, EventBridge's
     letter that it could not deliver, or a copy of what a queue's consumer was handed too often.
     """
     failed_at = datetime.fromtimestamp(int(message.get("Attributes", {}).get("SentTimestamp", "0")) / 1000, UTC)
@@ -196,19 +196,19 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def hold_seconds(messages: int, pace: float = PER_MESSAGE_SECONDS) -> int:
-    """For how long to hide each message of so many, where `pace` is the seconds that it takes to receive one: until all
-    of them can have been received. Otherwise the first of many would come back while the last are not yet seen.
+    """How many seconds to hide each of `messages`, if receiving one takes `pace` seconds: until all of them can have
+    been received. Otherwise the first ones would come back before the last are seen.
     """
     return min(HOLD_SECONDS + math.ceil(messages * pace), LONGEST_HOLD_SECONDS)
 
 
 def hidden_until(messages: int) -> str:
-    """When those are back that somebody holds, of a queue of so many."""
+    """When the messages that somebody holds are back, in a queue of this length."""
     return f"{datetime.now(UTC) + timedelta(seconds=hold_seconds(messages)):%H:%M} UTC"
 
 
 def not_given_back(queue: FailedQueue, number: int, messages: int) -> str:
-    """What to say of so many that a command failed to give back, of a queue of so many messages."""
+    """What to say if a command could not give back `number` messages of a queue of this length."""
     return (
         f"{number} of {queue.service} could not be given back: nobody sees them until about {hidden_until(messages)}."
     )
@@ -269,7 +269,7 @@ class Hand:
     def take(self) -> list[FailedEvent]:
         """Up to ten. None: the queue is empty, SQS hides no more of it, or it goes `in_circles`.
 
-        It waits a second for them, for only then does SQS ask all of its servers. A message may come that this hand
+        It waits a second for them, because only then SQS asks all of its servers. A message may come that this hand
         has taken before: its time was over, or SQS delivered it twice.
         """
         pace = max(PER_MESSAGE_SECONDS, self._receiving / self._received if self._received else 0)
@@ -308,7 +308,7 @@ class Hand:
 
 @dataclass
 class Sight:
-    """How far a look has come, by queue. `tell` is told of it in words, by several threads."""
+    """How far a look has come, by queue. Several threads report it to `tell`, in words."""
 
     tell: Callable[[str], object] = lambda text: None
     seen: Counter[FailedQueue] = field(default_factory=Counter)
@@ -317,7 +317,7 @@ class Sight:
     """About how many messages of a queue it did not see, because SQS did not hand them out."""
     not_given_back: Counter[FailedQueue] = field(default_factory=Counter)
     stop: threading.Event = field(default_factory=threading.Event)
-    """Set: what is left is not looked at."""
+    """If set, the rest is not looked at."""
 
     def show(self) -> None:
         seen = self.seen.total()
@@ -374,7 +374,7 @@ def in_a_line(text: str) -> str:
 
 
 def show(found: Sequence[FailedEvent], names: Mapping[str, str], console: Console, missed: int = 0) -> None:
-    """`names` are what consumers are called in their template, by physical name. So many messages were `missed`."""
+    """`names` are consumers' logical ids by physical name; `missed` is how many messages were not seen."""
     for failed in found:
         console.print(Text(f"{failed.failed_at:%Y-%m-%d %H:%M:%S} UTC  {heading(failed)}"), soft_wrap=True)
         consumer = called(failed.consumer, names)

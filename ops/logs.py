@@ -28,10 +28,10 @@ POLL_SECONDS = 2.0
 
 CALLS_PER_SECOND = 3.0
 """Of FilterLogEvents, while following. AWS allows 5 a second per account and region in most regions (CloudWatch Logs
-quotas), and that cannot be raised. What is left is for others."""
+quotas), and that cannot be raised. The rest is for others."""
 
 CALLS_AT_ONCE = 5
-"""In one look at all logs, which is soon over. What is refused meanwhile is tried again."""
+"""In one look at all logs, which is short. Refused calls are repeated."""
 
 LATE = timedelta(minutes=2)
 """By how much CloudWatch may be late with a line."""
@@ -104,20 +104,20 @@ def lines_about(order: str, groups: Iterable[Group], logs: Any, since: datetime)
 def _lines(
     order: str, group: Group, logs: Any, since: datetime, wait: Callable[[], None] = lambda: None
 ) -> Iterator[Line]:
-    """What names the order; and what else its invocations wrote, which is how Python tells of an exception, and Lambda
-    of a timeout: without naming anything. `wait` comes before each call.
+    """Lines that name the order, and the other lines of the same invocations: Python's of an exception and Lambda's of
+    a timeout name nothing. `wait` is called before each call.
     """
     # a term, in quotes, finds lines that are no JSON too, and is what the emulator understands
     request = {"startTime": int(since.timestamp() * 1000), "filterPattern": json.dumps(order)}
     whole = re.compile(rf"(?<![\w-]){re.escape(order)}(?![\w-])")
     naming = [event for event in _events(logs, group, request, wait) if whole.search(event["message"])]
-    beside: list[LogEvent] = []
+    without_order: list[LogEvent] = []
     for (stream, request_id), times in _invocations(naming).items():
         span = {"startTime": min(times) - AROUND_MS, "endTime": max(times) + AROUND_MS}
         events = _events(logs, group, {"logStreamNames": [stream], **span}, wait)
-        beside += [event for event in _of_invocation(request_id, events) if _belongs(event["message"], order)]
-    alone = [event for event in naming if event not in beside]
-    return _read([*beside, *alone], group.function)
+        without_order += [event for event in _of_invocation(request_id, events) if _belongs(event["message"], order)]
+    others = [event for event in naming if event not in without_order]
+    return _read([*without_order, *others], group.function)
 
 
 def _events(logs: Any, group: Group, request: Mapping[str, Any], wait: Callable[[], None]) -> Iterator[LogEvent]:

@@ -1,4 +1,4 @@
-"""The pages on which a browser shows docs/api/: each holds its document, for a page from a folder may fetch nothing."""
+"""The pages on which a browser shows docs/api/. Each holds its document: a page of a folder may fetch nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ PAGE = """\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="connect-src 'none'; img-src data:; font-src data:">
+<meta http-equiv="Content-Security-Policy"
+  content="connect-src 'none'; img-src data:; font-src data:; form-action 'none'">
 <title>{title}</title>
 {head}
 <style>body {{ margin: 0 }}</style>

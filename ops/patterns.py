@@ -7,14 +7,23 @@ ABSENT = object()
 
 
 def matches(pattern: Mapping[str, Any], event: Any) -> bool:
-    for name, wanted in pattern.items():
-        value = event.get(name, ABSENT) if isinstance(event, Mapping) else ABSENT
-        if isinstance(wanted, Mapping):
-            if not matches(wanted, value):
-                return False
-        elif not any(_takes(rule, _leaves(value)) for rule in wanted):
-            return False
-    return True
+    """Whether EventBridge would take the event. Raises NotImplementedError for a rule that is not known here, whatever
+    the event.
+    """
+    fields = event if isinstance(event, Mapping) else {}
+    # all are looked at, so that a rule that is not known is seen although another one has decided
+    answers = [_fits(wanted, fields.get(name, ABSENT)) for name, wanted in pattern.items()]
+    return all(answers)
+
+
+def _fits(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        return matches(wanted, value)
+    if not isinstance(wanted, list):
+        raise NotImplementedError(f"a pattern's field is a list or an object, not {wanted!r}")
+    leaves = _leaves(value)
+    answers = [_takes(rule, leaves) for rule in wanted]
+    return any(answers)
 
 
 def _leaves(value: Any) -> list[Any]:
@@ -46,6 +55,8 @@ def _takes(rule: Any, leaves: list[Any]) -> bool:
             return any(isinstance(leaf, str) and leaf.endswith(end) for leaf in leaves)
         case {"anything-but": str() | list() as refused, **others} if not others:
             return any(leaf not in ([refused] if isinstance(refused, str) else refused) for leaf in leaves)
+        case {"anything-but": {"prefix": str(start), **more}, **others} if not others and not more:
+            return any(not (isinstance(leaf, str) and leaf.startswith(start)) for leaf in leaves)
     raise NotImplementedError(f"this matcher does not know {rule}")
 
 
@@ -58,5 +69,7 @@ def _given(rule: Any, text: str) -> str:
         case {"suffix": str(end), **others} if not others:
             return f"{text}{end}"
         case {"exists": True, **others} | {"anything-but": str() | list(), **others} if not others:
+            return text
+        case {"anything-but": {"prefix": str(start)}, **others} if not others and not text.startswith(start):
             return text
     raise NotImplementedError(f"no example is known for {rule}")

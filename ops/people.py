@@ -40,6 +40,22 @@ def sign_in(
     return _signed_in(cognito, user_pool_id, client_id, username, password)
 
 
+def make_operator(cognito: Any, user_pool_id: str, username: str, password: str) -> bool:
+    """Someone who sees everything, with a password that stays; False if there is one of this name, who keeps theirs."""
+    user = {"UserPoolId": user_pool_id, "Username": username}
+    try:
+        cognito.admin_create_user(**user, MessageAction="SUPPRESS")
+        is_new = True
+    except cognito.exceptions.UsernameExistsException:
+        is_new = (
+            cognito.admin_get_user(**user).get("UserStatus") == "FORCE_CHANGE_PASSWORD"
+        )  # an attempt that broke off
+    if is_new:
+        cognito.admin_set_user_password(**user, Password=password, Permanent=True)
+    cognito.admin_add_user_to_group(**user, GroupName="operators")
+    return is_new
+
+
 def _signed_in(cognito: Any, user_pool_id: str, client_id: str, username: str, password: str) -> Person:
     answer = cognito.admin_initiate_auth(
         UserPoolId=user_pool_id,

@@ -1,10 +1,10 @@
-"""Sends failed events again to whoever failed on them, and to nobody else; what works then leaves its queue.
+"""Sends failed events again, only to the consumer that failed on them; what works then leaves its queue.
 
-An event is never published again: that would reach every rule. (What is published is that it is handled now.) The
-consumer is called synchronously, so that how it went is known. That also means no on-failure destination: what fails
-again stays as the message that it is, and is not in the queue twice. A function is called by its alias `live`,
-whichever version failed: that may be the broken one. Stopped anywhere, this loses nothing: what was handled and not yet
-removed is sent once more, and its consumer knows it. Of two people at once each takes what the other does not hold.
+An event is never published again: that would reach every rule. Only the fact that it is handled now is published. The
+consumer is called synchronously, so its result is known. Such a call has no on-failure destination: an event that fails
+again stays in its message and is not in the queue twice. A function is called by its alias `live`, not by the version
+that failed, which may be the broken one. Nothing is lost if this is stopped: what was handled and not yet removed is
+sent once more, and its consumer knows it. If two people redrive at once, each takes what the other does not hold.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ TRACEBACK = "Traceback (most recent call last):\n"
 WHOLE_BATCH_FAILED = "BatchProcessingError"
 """What Powertools raises when all of a batch have failed. Its message holds the traceback of each."""
 
-IN_PROGRESS = "IdempotencyAlreadyInProgressError"
+IN_PROGRESS = ("BeingTold", "IdempotencyAlreadyInProgressError")
+"""What notification raises, and what a release before raised."""
 GONE = ("ResourceNotFoundException", "StateMachineDoesNotExist")
 
 
@@ -77,7 +78,7 @@ class NotTold(Exception):
 
 
 Tell = Callable[[FailedEvent, str], None]
-"""Is given what was handled, and the ARN or the name of what handled it. Raises NotTold, and what boto3 raises."""
+"""Gets the event that was handled, and the ARN or the name of its consumer. Raises NotTold, and what boto3 raises."""
 
 
 def nobody(failed: FailedEvent, by: str) -> None:
@@ -123,7 +124,7 @@ class Consumers:
         return self.addresses.get(physical_name(reader), reader)
 
     def send(self, failed: FailedEvent) -> str:
-        """Returns once it is handled: the ARN or the name of what did. Raises StillFailing, Unreachable."""
+        """Returns when it is handled: the ARN or the name of the consumer. Raises StillFailing, Unreachable."""
         address = self.address(failed)
         try:
             if _service(failed.consumer) == "sqs":
@@ -146,7 +147,7 @@ class Consumers:
         if not answer.get("FunctionError"):
             return result
         told = result if isinstance(result, dict) else {}
-        if told.get("errorType") == IN_PROGRESS:
+        if told.get("errorType") in IN_PROGRESS:
             raise StillFailing("someone is handling it, or was cut off while doing so: redrive it again in a minute")
         raise StillFailing(_reason(told))
 
@@ -195,9 +196,9 @@ def redrive(
     console: Console,
     tell_bus: Tell = nobody,
 ) -> bool:
-    """Send what is planned, queue by queue, and tell of each how it went. Returns whether nothing is left behind.
+    """Send what is planned, queue by queue, and report each result. Returns whether all of it was handled.
 
-    The bus is told of what is handled. That it cannot be told is said, and leaves nothing behind.
+    The bus is told of each handled event. If that fails it is reported, and does not count as left behind.
     """
     outcomes: Counter[Outcome] = Counter()
     hands: list[Hand] = []
@@ -269,7 +270,7 @@ def _sent(failed: FailedEvent, hand: Hand, consumers: Consumers, tell_bus: Tell)
 
 
 def rehearse(planned: Sequence[FailedEvent], consumers: Consumers, names: Mapping[str, str], console: Console) -> bool:
-    """Tell what would be sent to whom. Returns whether all of it could be."""
+    """Say what would be sent, and to which consumer. Returns whether all of it could be sent."""
     well = True
     for failed in planned:
         try:

@@ -45,7 +45,7 @@ def telling(bus: str, events: EventBridgeClient, names: Mapping[str, str]) -> Te
 
 
 def entry_about(failed: FailedEvent, by: str, names: Mapping[str, str], now: int) -> Entry | None:
-    """An entry of PutEvents, for a bus to be named. None of what is on no timeline: an event without a correlation id,
+    """An entry of PutEvents without its bus. None if the event is on no timeline: it has no correlation id,
     and what the timeline's own state machine had given up. `now` is in milliseconds since 1970.
 
     The eventId is derived from the message, so that consumers and the timeline know the same one again.

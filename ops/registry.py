@@ -1,4 +1,4 @@
-"""The stack that holds the schemas in an EventBridge schema registry: optional, and a stack of its own."""
+"""The stack that holds the schemas in an EventBridge schema registry: optional, and its own stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Parameters:
     Type: String
     Default: eventflow
     AllowedPattern: ^[0-9A-Za-z_.@-]{1,64}$
-    Description: What the registry is to be called.
+    Description: The name of the registry.
 
 Resources:
   Registry:

@@ -74,12 +74,12 @@ def _rules_of(events: EventBridgeClient, bus: str) -> dict[str, str]:
 
 
 def start(events: EventBridgeClient, replay: Replay, target: Target, now: datetime) -> str:
-    """Returns the name of the replay, which runs from here on by itself."""
+    """Returns the name of the replay, which continues without this process."""
     name = f"{replay.stack.name[:40]}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     events.start_replay(
         ReplayName=name,
         EventSourceArn=replay.stack.output("ArchiveArn"),
-        EventStartTime=replay.since.replace(microsecond=0),  # events bear whole seconds
+        EventStartTime=replay.since.replace(microsecond=0),  # events have whole seconds
         EventEndTime=replay.until,
         Destination=target.destination,
     )

@@ -79,7 +79,7 @@ def _detail(fact: type[Fact], version: str, shape: type[msgspec.Struct]) -> Json
 
 
 def published(path: str) -> str | None:
-    """The file of schemas/ as it was committed last; where there is no git, as it stands."""
+    """The file of schemas/ as it was committed last; without git, as it is now."""
     committed = _git("show", f"HEAD:./{path}")
     if committed is not None:
         return committed

@@ -55,10 +55,40 @@ class Stack:
             stack
             for stack in found
             if bus and _parameters(stack).get("EventBusName") == bus and "TimelineApiUrl" in _outputs(stack)
-            if not stack["StackStatus"].startswith("DELETE_")
+            if not _is_going(stack)
         ]
         timelines = sorted(listening, key=lambda stack: stack["StackName"])
         return [cls._described(stack, cloudformation) for stack in (described, *timelines)]
+
+    @classmethod
+    def timeline(cls, name: str | None, cloudformation: CloudFormationClient) -> Self:
+        """The timeline that is meant by `name`: of the timeline's stack, or of the one whose bus it listens to.
+
+        No name means `eventflow`, or the only timeline there is. Raises OpsError, which says what there is.
+        """
+        pages = cloudformation.get_paginator("describe_stacks").paginate()
+        found = {stack["StackName"]: stack for page in pages for stack in page["Stacks"] if not _is_going(stack)}
+        timelines = {each: stack for each, stack in found.items() if "TimelineApiUrl" in _outputs(stack)}
+        named = found.get(name or "eventflow")
+        if not named and (name or len(timelines) != 1):
+            there = f"; timelines there: {', '.join(sorted(timelines))}" if timelines else ""
+            raise OpsError(f"{_no_stack(name or 'eventflow', cloudformation)}{there}")
+        bus = _outputs(named).get("EventBusName") if named else None
+        if named and named["StackName"] in timelines:
+            meant = [named]
+        elif bus:
+            meant = [stack for stack in timelines.values() if _parameters(stack).get("EventBusName") == bus]
+        else:
+            meant = [] if named else list(timelines.values())
+        if len(meant) != 1:
+            which = " or ".join(f"STACK_NAME={each}" for each in sorted(stack["StackName"] for stack in meant))
+            raise OpsError(
+                f"several timelines listen to the bus of {name or 'eventflow'}: which? {which}"
+                if meant
+                else f"no timeline listens to the bus of {name or 'eventflow'}: attach one by make attach BUS=... "
+                "(locally: make up)"
+            )
+        return cls._described(meant[0], cloudformation)
 
     @classmethod
     def _described(cls, description: StackTypeDef, cloudformation: CloudFormationClient) -> Self:
@@ -111,6 +141,12 @@ class Stack:
             raise OpsError(f"stack {self.name} has no output {name}: is it EventFlow, and of this version?")
         return self.outputs[name]
 
+    def parameter(self, name: str) -> str:
+        """Raises OpsError if it has none of this name."""
+        if name not in self.parameters:
+            raise OpsError(f"stack {self.name} has no parameter {name}: is it a timeline, and of this version?")
+        return self.parameters[name]
+
     def table(self, name: str) -> str:
         """Raises OpsError if it has none of this logical id."""
         if name not in self.tables:
@@ -119,6 +155,10 @@ class Stack:
                 "version?"
             )
         return self.tables[name]
+
+
+def _is_going(stack: StackTypeDef) -> bool:
+    return stack["StackStatus"].startswith("DELETE_")
 
 
 def _outputs(stack: StackTypeDef) -> dict[str, str]:
@@ -142,7 +182,7 @@ def runs_here(client: Any) -> bool:
 
 
 def is_here(url: str) -> bool:
-    """Whether a URL leads to this machine."""
+    """Whether a URL is of this machine."""
     host = urlsplit(url).hostname or ""
     return host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost")
 

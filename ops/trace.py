@@ -165,13 +165,13 @@ class Trace:
             if id(segment) in told:
                 return
             told.add(id(segment))
-            beneath = [each for each in self.segments if causes[id(each)] is segment]
+            under = [each for each in self.segments if causes[id(each)] is segment]
             news = {name: value for name, value in segment.annotations.items() if known.get(name) != value}
-            # of an invocation, AWS sends a segment for Lambda, and beneath it the function's own, which tells more
-            if segment.document.get("origin") != "AWS::Lambda" or not beneath:
+            # of an invocation, AWS sends a segment for Lambda, and under it the function's own, which tells more
+            if segment.document.get("origin") != "AWS::Lambda" or not under:
                 yield depth, segment, news
                 depth += 1
-            for each in beneath:
+            for each in under:
                 yield from below(each, depth, {**known, **news})
 
         for segment in self.segments:

@@ -9,7 +9,8 @@ import sys
 from rich.console import Console
 
 from benchmarks import scale, tables
-from benchmarks.cost import document, recording, records
+from benchmarks.cost import document, recording
+from cost import records
 from ops import OpsError
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.cost.tally import Call, Tally, tallied
-from benchmarks.cost.weight import weight
+from cost.tally import Call, Tally, tallied
+from cost.weight import weight
 from local import demo
 from local.cloud import Cloud
 from local.people import People, sign_in_everyone

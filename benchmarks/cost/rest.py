@@ -8,7 +8,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from benchmarks.cost.prices import DAYS_A_MONTH, PRICES
+from cost.prices import DAYS_A_MONTH, PRICES
 
 ROOT = Path(__file__).resolve().parents[2]
 

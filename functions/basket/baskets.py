@@ -24,7 +24,7 @@ class QuantityRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CheckoutRequest(Shipping, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whom to send it to, and what the shopper was told that it costs. Card data is not taken, nor anything else."""
+    """Where to send it, and the total that the shopper saw. Nothing else is accepted, no card data either."""
 
     expected_total: MinorUnits | UnsetType = UNSET
 
@@ -87,7 +87,7 @@ REFUSALS = (NothingToCheckOut, TotalChanged, UnknownProduct, MixedCurrencies)
 
 
 def put(basket: Basket | None, user_id: UserId, pieces: Pieces) -> Change[Basket] | None:
-    """Have so many of a product in the basket. Raises BasketFull."""
+    """Set the quantity of a product in the basket. Raises BasketFull."""
     basket = basket or Basket(user_id=user_id)
     if pieces in basket.items:
         return None
@@ -103,7 +103,7 @@ def put(basket: Basket | None, user_id: UserId, pieces: Pieces) -> Change[Basket
 
 
 def take_out(basket: Basket | None, product_id: ProductId) -> Change[Basket] | None:
-    """Have none of a product in the basket."""
+    """Take a product out of the basket."""
     if basket is None or product_id not in {each.product_id for each in basket.items}:
         return None
     kept = tuple(each for each in basket.items if each.product_id != product_id)

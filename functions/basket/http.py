@@ -80,7 +80,7 @@ def check_out() -> Accepted[CheckedOut]:
     user_id, request, key = api.caller.user_id, api.body(CheckoutRequest), api.idempotency_key()
     order_id = str(uuid.uuid4())
     telemetry.follow(order_id)
-    # a request without a key has one of its own, by which the SDK's repetition of a lost answer is known
+    # a request without a key gets one, by which the SDK's repetition of a lost answer is known
     use = Use.of("checkout", user_id, key or order_id, request, answer=order_id, now=clock.now())
 
     def decide(basket: Basket | None) -> Change[Basket]:

@@ -1,1 +1,1 @@
-"""Keeps the products: what is sold, and at what price."""
+"""Keeps the products and their prices."""

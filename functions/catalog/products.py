@@ -79,7 +79,7 @@ def create(existing: Product | None, product_id: ProductId, request: ProductRequ
 
 
 def replace(existing: Product | None, product_id: ProductId, request: ProductRequest, etag: str) -> Change[Product]:
-    """Change what is said of a product, as the caller saw it. Raises NoSuchProduct, Outdated."""
+    """Change a product that is still as the caller saw it. Raises NoSuchProduct, Outdated."""
     product = _as_seen(existing, product_id, etag)
     return _changed(product_id, request, product.revision + 1)
 

@@ -75,6 +75,8 @@ class Page(msgspec.Struct, Generic[B], frozen=True, rename="camel", omit_default
     items: Sequence[B]
     next_cursor: str | None = None
     """Where the next page begins, for the parameter `cursor`. Absent on the last page."""
+    read: int | None = None
+    """How many were looked at to find these, where a list has filters."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -246,9 +248,10 @@ class Api:
         event = self.router.current_event
         return {"Location": event.request_context.path.removesuffix(event.path) + path}
 
-    def page(self, items: Sequence[B], last: Any | None) -> Answer[Page[B]]:
+    def page(self, items: Sequence[B], last: Any | None, read: int | None = None) -> Answer[Page[B]]:
         """A page of a list. `last` is where it ended, if there are more: the next page's cursor, made opaque."""
-        return self.answer(Page(items, base64.urlsafe_b64encode(msgspec.json.encode(last)).decode() if last else None))
+        cursor = base64.urlsafe_b64encode(msgspec.json.encode(last)).decode() if last else None
+        return self.answer(Page(items, cursor, read))
 
     def _handle(self, event: Any, context: Any) -> Any:
         return self.router.resolve(event, context)
@@ -272,7 +275,7 @@ def _of_the_domain(status: int) -> Any:
 
 
 def _contended(error: Contended) -> Response[str]:
-    """Nobody's fault, and gone in a moment: 409, and not a 5xx that pages someone."""
+    """Not an error of ours, and over in a moment: 409, not a 5xx that pages someone."""
     answer = Problem(409, "Contended", str(error)).response()
     answer.headers["Retry-After"] = "1"
     return answer

@@ -1,4 +1,4 @@
-"""What a client's Idempotency-Key stands for: one request, and what came of it."""
+"""A client's Idempotency-Key: one request, and its result."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class AlreadyUsed(Exception):
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A request under a key. What is in key and request may be personal data: only digests are kept."""
+    """A request under a key. Both may hold personal data, so only digests are kept."""
 
     id: str
     asked: str
-    """What was asked for, under this very key: all that matters is whether it is the same."""
+    """The request, under this key. It is only compared with another one."""
     answer: str
     """What comes of it: an id."""
     expiration: int

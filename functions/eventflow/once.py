@@ -1,8 +1,8 @@
 """Writes that are made once for a client's Idempotency-Key.
 
-The key is a row of its own, beside Powertools' records and kept as long as they are. It is written in the transaction
-that does what is asked, under the condition that it is not there. (POST /orders needs none: an order's id is derived
-from its key, and its row stays.)
+The key is a row of its own, in the table of Powertools' records, and kept as long as they are. It is written in the
+transaction that fulfils the request, under the condition that it is not there. (POST /orders needs none: an order's id
+is derived from its key, and its row stays.)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The way into a price list: what catalog announces. Each service that has one runs this on a table of its own."""
+"""Fills a price list from catalog's events. Each service that has one runs this on its own table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service's own price list: a copy of what catalog announces, and what a basket or an order costs by it."""
+"""A service's own price list: a copy of catalog's events, and the price of a basket or an order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consumers that keep a copy of what another service announces."""
+"""Consumers that keep a copy of another service's data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from eventflow.receiving import Consume, receive
 def projection(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:
     """Make a function that applies a `Received` of one of `facts` to a copy the Lambda handler of an EventBridge rule.
 
-    Unlike a subscriber it keeps no record of what it has handled: a projection has no outside effect to spare, what it
-    writes is guarded by the producer's revision, and a replay is how it is rebuilt. Failures end as a subscriber's do.
+    Unlike a subscriber it keeps no record of what it has handled: a projection has no effect outside, the
+    producer's revision guards its writes, and a replay rebuilds it. Failures end as a subscriber's do.
     """
 
     def decorate(apply: Consume) -> telemetry.Handler:

@@ -19,9 +19,9 @@ def queue_subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handle
     """Make a function that takes a `Received` of one of `facts` the Lambda handler of an SQS event source mapping.
 
     Raising brings that message again and no other (ReportBatchItemFailures); after `maxReceiveCount` receives it is in
-    the queue's dead-letter queue. If all of a batch raise, so does the handler (BatchProcessingError): else Lambda
-    would count no error, and a deployment that handles nothing would not be rolled back. There is no record of what was
-    handled: what the function writes must be conditional.
+    the queue's dead-letter queue. If all of a batch raise, so does the handler (BatchProcessingError).
+    Otherwise Lambda would count no error, and a deployment that handles nothing would not be rolled back. There is no
+    record of handled messages: the function's writes must be conditional.
     """
 
     def decorate(consume: Consume) -> telemetry.Handler:

@@ -1,4 +1,4 @@
-"""How an event comes in, whichever way it came."""
+"""How an event comes in, by any of its ways."""
 
 from __future__ import annotations
 

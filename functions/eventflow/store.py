@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import boto3
 from botocore.config import Config
 
-from eventflow import telemetry
+from eventflow import aws, telemetry
 from eventflow.attributes import Attributes, from_attributes, to_attributes
 from eventflow.outbox import Announcement
 from eventflow.transition import Busy, LostRace, Stored
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 # A call that hangs is given up while the function still has time to try again: botocore would wait for a minute.
-dynamodb: DynamoDBClient = boto3.client(
+dynamodb: DynamoDBClient = aws.client(
     "dynamodb",
     config=Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}),
 )
@@ -31,7 +30,7 @@ COUNTED = frozenset({"OrderCreated", "OrderConfirmed", "OrderCancelled", "Paymen
 
 
 def count_written(announcement: Announcement | None) -> None:
-    """Add to the metric of what a write has just announced, if the dashboard draws it."""
+    """Count the event that a write has just announced, if the dashboard draws it."""
     if announcement and announcement.detail_type in COUNTED:
         telemetry.count(announcement.detail_type)
 
@@ -65,12 +64,16 @@ PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExcee
 
 
 class Table(Generic[S]):
-    """`Rows` in a DynamoDB table, whose partition key attribute is `key`; it is one of the state's fields."""
+    """`Rows` in a DynamoDB table, whose partition key attribute is `key`; it is one of the state's fields.
 
-    def __init__(self, name: str, key: str, kind: type[S]) -> None:
+    Of a table with a sort key, `at` is its name and the one value that these rows have.
+    """
+
+    def __init__(self, name: str, key: str, kind: type[S], at: tuple[str, str] | None = None) -> None:
         self.name = name
         self._key = key
         self._kind = kind
+        self._at: Attributes = {at[0]: {"S": at[1]}} if at else {}
 
     def read(self, key: str) -> Stored[S] | None:
         found = dynamodb.get_item(TableName=self.name, Key={self._key: {"S": key}}, ConsistentRead=True)
@@ -115,11 +118,13 @@ class Table(Generic[S]):
         telemetry.goes_on_from(event.get("trace", {}).get("S"))
         return Stored(from_attributes(item, self._kind), int(item["revision"]["N"]), event.get("id", {}).get("S"))
 
-    def read_many(self, keys: Iterable[str]) -> dict[str, S]:
-        """The states of those rows that are there, by key. At most 100, which is what one request takes."""
-        wanted: Any = {
-            self.name: {"Keys": [{self._key: {"S": key}} for key in dict.fromkeys(keys)], "ConsistentRead": True}
-        }
+    def read_many(self, keys: Iterable[str], *, consistent: bool = True) -> dict[str, S]:
+        """The states of those rows that are there, by key. At most 100, which is what one request takes.
+
+        Not `consistent`, they may be as they were a moment ago, and cost half as much.
+        """
+        keyed = [{self._key: {"S": key}, **self._at} for key in dict.fromkeys(keys)]
+        wanted: Any = {self.name: {"Keys": keyed, "ConsistentRead": consistent}}
         found: list[Attributes] = []
         while wanted:
             answer: Any = dynamodb.batch_get_item(RequestItems=wanted)
@@ -173,3 +178,18 @@ class Table(Generic[S]):
             rows = self.read_many(keys) if keys else {}
             return [rows[key] for key in keys if key in rows], more
         return [from_attributes(item, self._kind) for item in found["Items"]], more
+
+    def every(self, index: str, attribute: str, value: str) -> Iterator[S]:
+        """All states of a partition of an index, which has whole rows; read as far as they are asked for."""
+        request: Any = {
+            "TableName": self.name,
+            "IndexName": index,
+            "KeyConditionExpression": "#p = :p",
+            "ExpressionAttributeNames": {"#p": attribute},
+            "ExpressionAttributeValues": {":p": {"S": value}},
+        }
+        while request:
+            found = dynamodb.query(**request)
+            yield from (from_attributes(item, self._kind) for item in found["Items"])
+            last = found.get("LastEvaluatedKey")
+            request = {**request, "ExclusiveStartKey": last} if last else None

@@ -8,12 +8,15 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from eventflow import trace
+
+if TYPE_CHECKING:
+    from mypy_boto3_xray import XRayClient
 
 Handler = Callable[[Any, Any], Any]
 
@@ -38,7 +41,10 @@ def instrumented(handler: Handler) -> Handler:
     @functools.wraps(handler)
     def wrapper(event: Any, context: Any) -> Any:
         _forget_previous_invocation()
-        return inner(event, context)
+        try:
+            return inner(event, context)
+        finally:
+            _send_ended()
 
     return wrapper
 
@@ -48,7 +54,9 @@ def _telling_why(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     def wrapper(event: Any, context: Any) -> Any:
-        logger.remove_keys(SAID_ELSEWHERE)
+        warm = not logger.get_current_keys().get("cold_start")
+        logger.remove_keys([*SAID_ELSEWHERE, "cold_start"] if warm else SAID_ELSEWHERE)
+        _name_the_trace()
         try:
             return handler(event, context)
         except Exception:
@@ -56,6 +64,14 @@ def _telling_why(handler: Handler) -> Handler:
             raise
 
     return wrapper
+
+
+def _name_the_trace() -> None:
+    """A line names its trace where X-Ray keeps that: of one in twenty."""
+    if trace.fields(os.environ.get(trace.VARIABLE, "")).get("Sampled") == "1":
+        logger.remove_keys(["xray_trace_id"])
+    else:
+        logger.append_keys(xray_trace_id=None)
 
 
 def _forget_previous_invocation() -> None:
@@ -93,6 +109,7 @@ def taking_part_in(header: str | None) -> Iterator[None]:
         entity = recorder.get_trace_entity() if recorder else None
         # the recorder, the logger and `current_trace` all ask the variable
         os.environ[trace.VARIABLE] = _header(segment) if segment else header
+        _name_the_trace()
         if segment:
             recorder.set_trace_entity(segment)
         try:
@@ -100,13 +117,14 @@ def taking_part_in(header: str | None) -> Iterator[None]:
         finally:
             os.environ.pop(trace.VARIABLE)
             os.environ.update({trace.VARIABLE: own} if own else {})
+            _name_the_trace()
             if recorder:
                 recorder.set_trace_entity(entity)
 
 
 @contextmanager
 def _segment(header: str | None) -> Iterator[Any]:
-    """A segment in the trace of `header`, sent when it ends; None where that is not sampled.
+    """A segment in the trace of `header`, sent when the invocation ends; None where that is not sampled.
 
     The SDK refuses to begin one in a Lambda, where it takes the invocation's for the only one.
     """
@@ -124,7 +142,37 @@ def _segment(header: str | None) -> Iterator[Any]:
         raise
     finally:
         segment.close()
-        _recorder().emitter.send_entity(segment)
+        _ended.append(segment.serialize())
+
+
+_ended: list[str] = []
+"""Documents of segments that are in other traces than the invocation's, and are still to be sent."""
+
+SENT_AT_ONCE = 50
+"""Documents in a call: as many as X-Ray's own daemon sends."""
+
+
+def _send_ended() -> None:
+    """By X-Ray's API: its daemon runs beside an invocation that is itself sampled (X-Ray Developer Guide, "AWS X-Ray
+    daemon"), and one that takes a batch seldom is, though an event in it may be. What cannot be sent is missing in its
+    trace, and stops nobody.
+    """
+    while _ended:
+        documents = _ended[:SENT_AT_ONCE]
+        del _ended[:SENT_AT_ONCE]
+        try:
+            _xray().put_trace_segments(TraceSegmentDocuments=documents)
+        except Exception:
+            logger.warning("segments not sent", exc_info=True)
+
+
+@functools.cache
+def _xray() -> XRayClient:
+    """Made for the first trace that is sampled: most invocations need none."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client("xray", config=Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}))
 
 
 def _header(segment: Any) -> str:
@@ -159,9 +207,19 @@ def goes_on_from(header: str | None) -> None:
         tracer.put_annotation("GoesOnFrom", root)
 
 
+OF_AN_EVENT = ["detailType", "eventId", "causationId"]
+"""What `follow` is told about it."""
+
+
 def forget() -> None:
     """Mark what is logged from here on as belonging to no order: the next one of a batch is about to be read."""
-    logger.remove_keys(["orderId", "detailType", "eventId", "causationId"])
+    logger.remove_keys(["orderId", *OF_AN_EVENT])
+
+
+def conclude(message: str, **about: Any) -> None:
+    """Log what came of an event, as an invocation's last line. What event it was, the line "received" says."""
+    logger.remove_keys(OF_AN_EVENT)
+    logger.info(message, **about)
 
 
 def count(what: str, number: int = 1) -> None:

@@ -86,7 +86,7 @@ def transition(
 ) -> S | None:
     """Commit what `decide` makes of the row, and return the state it is in afterwards.
 
-    `decide` may run more than once. `probably_new` spares the read where the row is seldom there yet: a refused
+    `decide` may run more than once. `probably_new` saves the read where the row is rarely there yet: a refused
     write brings back what is. Raises Contended, and what `decide` raises.
     """
     patience, raced = Patience(key), False
@@ -108,6 +108,25 @@ def transition(
             pass
         patience.wait()
         current = rows.read(key)
+
+
+class Remembered(Generic[S]):
+    """`Rows` that need not be read again by who has just written them: a write says what the row is now.
+
+    Whoever wrote it since then is noticed as ever: by the condition of the next write, which brings the row back.
+    """
+
+    def __init__(self, rows: Rows[S]) -> None:
+        self._rows = rows
+        self._written: dict[str, Stored[S]] = {}
+
+    def read(self, key: str) -> Stored[S] | None:
+        return self._written.pop(key, None) or self._rows.read(key)
+
+    def write(self, key: str, state: S, revision: int, announcement: Announcement | None) -> None:
+        """As `Rows.write`."""
+        self._rows.write(key, state, revision, announcement)
+        self._written[key] = Stored(state, revision, announcement.id if announcement else None)
 
 
 class Patience:

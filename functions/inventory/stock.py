@@ -36,7 +36,7 @@ class Status(StrEnum):
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What is set aside for an order. Committing one moves its `stock_moves` in the same transaction."""
+    """The stock that is reserved for an order. Committing one moves its `stock_moves` in the same transaction."""
 
     order_id: OrderId
     user_id: UserId
@@ -51,7 +51,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
 
 
 class ShownStockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """How many pieces of a product may still be sold: what came in, less what is set aside for orders."""
+    """How many pieces of a product may still be sold: all adjustments minus what is reserved for orders."""
 
     product_id: ProductId
     available_qty: int
@@ -73,7 +73,7 @@ class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
 
 
 class Adjustment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A delivery, a return, a loss: stock is moved by so many pieces, and never set to a number.
+    """A delivery, a return, a loss: stock is changed by a number of pieces, and never set.
 
     Someone who sets it has read it before, and would sell again what was sold since then.
     """
@@ -99,7 +99,7 @@ class OutOfStock(Exception):
 
 
 def reserve(rows: Rows[Reservation], order: OrderCreated, cause: Received[Fact]) -> None:
-    """Do: set aside every line of the order or, where stock does not suffice, none.
+    """Do: reserve every line of the order, or none if there is not enough stock.
 
     `rows.write` raises OutOfStock: that stock suffices is part of the write's condition, so nobody reads it first.
     """
@@ -111,7 +111,7 @@ def reserve(rows: Rows[Reservation], order: OrderCreated, cause: Received[Fact])
 
 
 def release(rows: Rows[Reservation], order: OrderCancelled, cause: Received[Fact]) -> None:
-    """Undo: put back what was set aside, once, and see to it that nothing is set aside later."""
+    """Undo: release the reservation, once, and make sure that nothing is reserved later."""
     transition(rows, order.order_id, lambda seen: put_back(seen, order), cause=cause)
 
 

@@ -63,7 +63,7 @@ class StockLevels:
 
 
 class Warehouse(Table[Reservation]):
-    """`Rows` of reservations, in a table beside that of stock levels."""
+    """`Rows` of reservations, in another table than stock levels."""
 
     def __init__(self, reservations_table: str, inventory_table: str) -> None:
         super().__init__(reservations_table, "orderId", Reservation)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-import boto3
-
-from eventflow import clock, telemetry
+from eventflow import aws, clock, telemetry
 from eventflow.contracts import Received
 from eventflow.events import OrderCancelled, OrderConfirmed, OrderCreated, PaymentRefunded
 from eventflow.subscriber import subscriber
 from notification.memory import Memory
 from notification.messages import Told, message_about
 
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
 TOPIC_ARN = os.environ["TOPIC_ARN"]
 """Empty where no address is set: then the log line is all."""
 
 MEMORY = Memory(os.environ["NOTIFICATIONS_TABLE"])
 
-sns = boto3.client("sns") if TOPIC_ARN else None
+sns: SNSClient | None = aws.client("sns") if TOPIC_ARN else None
 
 
 @subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded)
 def handler(received: Received[Told]) -> None:
     message = message_about(received.fact, received.occurred_at)
-    newer = MEMORY.newer(received.fact.order_id, received.occurred_at)
+    newer = MEMORY.claim(received.fact.order_id, received.detail_type, received.occurred_at)
     if newer is not None:
         telemetry.logger.info(
             "older than what was told",
@@ -33,6 +35,6 @@ def handler(received: Received[Told]) -> None:
             toldUpTo=clock.iso(newer),
         )
         return
-    telemetry.logger.info("told the shopper", userId=received.fact.user_id, subject=message.subject)
     if sns:
         sns.publish(TopicArn=TOPIC_ARN, Subject=message.subject, Message=message.body)
+    telemetry.conclude("told the shopper", subject=message.subject)

@@ -1,4 +1,4 @@
-"""What a shopper is told."""
+"""The messages to shoppers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Accepts orders and decides their fate."""
+"""Accepts orders and decides how they end."""

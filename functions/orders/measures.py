@@ -1,4 +1,4 @@
-"""What the business wants to know of orders: how long they take to their end, and what calls them off.
+"""Business metrics of orders: how long they take, and why they are cancelled.
 
 (That they are placed, confirmed and cancelled the kernel counts already, as it counts every event that is announced.)
 """

@@ -1,4 +1,4 @@
-"""An order and its fate: every decision that the orders service takes."""
+"""An order and its status: every decision that the orders service takes."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
         pass
 
     user_id: UserId | UnsetType = UNSET
-    """Whom the order is for, if not the caller."""
+    """The shopper of the order, if that is not the caller."""
     product_id: ProductId | UnsetType = UNSET
     quantity: Quantity | UnsetType = UNSET
     items: Annotated[tuple[Item, ...], MAX_LINES] | UnsetType = UNSET
@@ -124,7 +124,7 @@ class UnknownOrder(Exception):
 def order_id_for(caller: str, key: str) -> OrderId:
     """The id of the order that this caller's Idempotency-Key stands for.
 
-    Derived, so that a repeated request meets the first one's row, with no table of keys beside it.
+    Derived, so that a repeated request meets the first one's row, with no table of keys.
     """
     return str(uuid.uuid5(_ORDER_IDS, f"{caller}\n{key}"))
 
@@ -187,7 +187,7 @@ def step_done(order: Order | None, step: PaymentSucceeded | InventoryReserved, n
 
 
 REASON_LENGTH = 500
-"""Of a foreign reason what is kept: it goes into the order's row and its event, which have limits."""
+"""The part of a foreign reason that is kept: it goes into the order's row and its event, which have limits."""
 
 _VETOES = {"PaymentFailed": Status.PAYMENT_FAILED, "InventoryFailed": Status.INVENTORY_FAILED}
 

@@ -1,4 +1,4 @@
-"""The payment provider: what EventFlow asks of one, and the simulated one that stands in for it.
+"""The payment provider: its interface, and the simulated one.
 
 How two real providers would answer, and how long they remember, is in docs/payment-gateway.md.
 """

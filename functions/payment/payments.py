@@ -30,7 +30,7 @@ from eventflow.events import (
     PaymentSucceeded,
     Pieces,
 )
-from eventflow.transition import Change, Rows, transition
+from eventflow.transition import Change, Remembered, Rows, transition
 from payment.gateway import KEY_KEPT_MS, Answer, Approved, CalledOff, Declined, Gateway, Money
 
 
@@ -48,7 +48,7 @@ class Status(StrEnum):
 
 
 OUT_OF_REACH = "the payment provider could not be reached in time"
-"""Why a payment failed that the gateway never heard of, until it was too late to ask."""
+"""The reason if the gateway could not be asked until it was too late."""
 
 ASKED_FOR_MS = KEY_KEPT_MS - 60 * 60 * 1000
 """How old an intent may be and still be charged. An hour less than the gateway keeps its key: the charge must also
@@ -68,7 +68,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     intended_at: int | None = None
     """Milliseconds since 1970; only while CHARGING, and not in what earlier releases wrote."""
     strays: tuple[str, ...] = ()
-    """Ids of payments that the gateway made when none was due, or beside `payment_id`."""
+    """Ids of payments that the gateway made when none was due, or in addition to `payment_id`."""
 
     @property
     def total(self) -> Money | None:
@@ -98,6 +98,7 @@ def charge(rows: Rows[Payment], gateway: Gateway, order: OrderCreated, cause: Re
     An intent that is older is called off; if that finds no payment, the payment has failed. Raises StrayPayment, and
     what the gateway raises.
     """
+    rows = Remembered(rows)
     payment = transition(
         rows, order.order_id, lambda seen: intend_charge(seen, order, cause.event_id, now), probably_new=True
     )
@@ -113,7 +114,7 @@ def charge(rows: Rows[Payment], gateway: Gateway, order: OrderCreated, cause: Re
 
 
 def undo(rows: Rows[Payment], gateway: Gateway, order: OrderCancelled, cause: Received[Fact]) -> None:
-    """Undo: refund what was charged, once, and see to it that nothing is charged later.
+    """Undo: refund the charge, once, and make sure that nothing is charged later.
 
     Raises StrayPayment, and what the gateway raises.
     """
@@ -183,9 +184,9 @@ def cancel(payment: Payment | None, order: OrderCancelled) -> Change[Payment] | 
 
 
 def called_off(payment: Payment | None, found: Approved | None) -> Change[Payment] | None:
-    """What became of the charge of a cancelled order: `found`, or none, for good.
+    """The charge of a cancelled order was called off: `found` is its payment, or there will never be one.
 
-    One that was made is announced before it is refunded, so that those who follow the order see what is to be undone.
+    A payment is announced before it is refunded, so that people who follow the order see what will be undone.
     """
     assert payment is not None, "it was CANCELLING before, and no row is ever deleted"
     if payment.status is not Status.CANCELLING:

@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
-from eventflow import telemetry
+from eventflow import aws, telemetry
 from relay.publish import announced, batches, entry
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef as Entry
 
 BUS = os.environ["EVENT_BUS"]
 ATTEMPTS = 4
 
-events = boto3.client("events")
+events: EventBridgeClient = aws.client("events")
 
 
 class NotPublished(Exception):
@@ -40,7 +39,7 @@ def handler(stream: Mapping[str, Any], context: object) -> None:
 
 
 def _traced(item: Entry, segments: ExitStack) -> Entry:
-    """The entry, beneath a segment of relay's in its own trace."""
+    """The entry, under a segment of relay's in its own trace."""
     header = segments.enter_context(telemetry.handing_on(item.get("TraceHeader"), DetailType=item["DetailType"]))
     return {**item, "TraceHeader": header} if header else item
 

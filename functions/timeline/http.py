@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote
 
 import msgspec
 
 from eventflow import clock, telemetry
 from eventflow.api import Answer, Api, Page, invalid, not_found
-from eventflow.attributes import Attributes, to_attributes
-from eventflow.store import Table
-from timeline import sagas
-from timeline.sagas import Status, Summary, Vocabulary
+from timeline import flow, sagas
+from timeline.sagas import Vocabulary
+from timeline.search import Found, Prefix, Wanted
+from timeline.table import Rules, TimelineTable
 
-ROWS = Table(os.environ["TIMELINE_TABLE"], "sagaId", dict[str, Any])
+BUCKETS = int(os.environ["BUCKETS"])
+"""Over how many partitions of its index the list of all sagas is spread."""
 
-SUMMARIES = Table(os.environ["TIMELINE_TABLE"], "sagaId", Summary)
-
-VOCABULARY = Vocabulary.of(os.environ["OUTCOMES"], os.environ["COMPENSATIONS"])
-
-OPERATOR_FIELDS = frozenset(filter(None, os.environ["OPERATOR_FIELDS"].split(",")))
-"""What of an event's detail no shopper is shown."""
+VOCABULARY = Vocabulary.of(os.environ["GOOD_OUTCOMES"], os.environ["BAD_OUTCOMES"], os.environ["COMPENSATIONS"])
 
 STUCK_AFTER = int(os.environ["STUCK_AFTER_SECONDS"]) * 1000
 
-MOST_READS = 4
-"""How many queries of one partition one request makes. What is not read by then, the next page goes on with."""
+TABLE = TimelineTable(os.environ["TIMELINE_TABLE"], BUCKETS, Rules(VOCABULARY, STUCK_AFTER))
 
-SIFTED = 250
-"""How many summaries a query reads where only some of them are wanted."""
+OPERATOR_FIELDS = frozenset(filter(None, os.environ["OPERATOR_FIELDS"].split(",")))
+"""What of an event's detail no shopper is shown."""
 
 LONGEST_LISTING = 1024
 """In bytes: the longest sort key (DynamoDB Developer Guide, "Constraints")."""
@@ -46,13 +41,13 @@ def read() -> Answer[sagas.Timeline]:
     _, _, id_in_path = api.router.current_event.path.partition("/timelines/")
     saga_id = api.checked("sagaId", unquote(id_in_path), sagas.SagaId)
     telemetry.follow(saga_id)
-    # newest first: of a saga that is too long, the summary and how it ended
-    rows, more = ROWS.page(None, sagas.MOST_EVENTS + 1, partition=("sagaId", sagas.key_of(saga_id)), descending=True)
-    saga, caller = sagas.read(rows, whole=not more), api.caller
+    now = clock.now()
+    saga, caller = TABLE.saga(saga_id), api.caller
     if saga is None or not (caller.operator or saga.summary.user_id == caller.user_id):
         raise not_found(f"timeline {saga_id}")
     hidden = frozenset() if caller.operator else OPERATOR_FIELDS
-    return api.answer(sagas.told(saga, VOCABULARY, clock.now(), STUCK_AFTER, hidden))
+    told = sagas.told(saga, VOCABULARY, now, STUCK_AFTER, hidden, caller.operator)
+    return api.answer(TABLE.beside_the_usual(told, now) if caller.operator else told)
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,68 +59,69 @@ class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @api.router.get("/timelines")
 def newest_first() -> Answer[Page[sagas.Listed]]:
     """List the sagas that the caller may see, newest first."""
-    status = api.checked("status", api.query("status"), Status | None)
-    limit, after, now = api.limit(), api.cursor(Position), clock.now()
+    limit, after, now, caller = api.limit(), api.cursor(Position), clock.now(), api.caller
     if after and len(after.listing.encode()) > LONGEST_LISTING:
         raise invalid("cursor", "not a cursor of this list: it is too long for one")
-    since = max(0, int(datetime.fromisoformat(api.instant("from", "1970-01-01")).timestamp() * 1000))
-    until = now - STUCK_AFTER if status is Status.STUCK else sagas.END_OF_TIME
-    if since > until:
-        return api.page([], None)
+    wanted = _wanted()
+    find = api.query("find")
+    found = Found(api.checked("find", find, Prefix)) if find else None
+    since, until = _moment("from", 0), _moment("to", sagas.END_OF_TIME)
+    if wanted.is_stuck:
+        until = min(until, now - STUCK_AFTER)
+    if since >= until:
+        return api.page([], None, read=0)
     between = sagas.listing_of(since), sagas.listing_of(until)
-    if after and not between[0] <= after.listing <= between[1]:
+    if after and not between[0] <= after.listing < between[1]:
         raise invalid("cursor", "not a cursor of this list: it ended outside of what is asked for")
-    kept = {Status.DONE} if status is Status.DONE else {Status.OPEN} if status else {Status.OPEN, Status.DONE}
-    caller = api.caller
-    found: dict[str, Summary] = {}
-    read_to = ""
-    for partition in [("status", each) for each in kept] if caller.operator else [("userId", caller.user_id)]:
-        some, end = _read(partition, between, after, kept, limit)
-        found |= {summary.id: summary for summary in some}
-        read_to = max(read_to, end)
-    # beyond that, sagas of a partition that was not read so far may stand between these
-    newest = sorted(
-        (summary for summary in found.values() if summary.listing >= read_to),
-        key=lambda summary: summary.listing,
-        reverse=True,
-    )
-    page = newest[:limit]
-    end = page[-1].listing if len(newest) > limit else read_to
-    return api.page([sagas.listed(summary, now, STUCK_AFTER) for summary in page], Position(end) if end else None)
+    partitions = TABLE.partitions(wanted.is_open) if caller.operator else [("userId", caller.user_id)]
+    look = TABLE.look(partitions, between, wanted, limit, now, after.listing if after else None, found)
+    items = [sagas.listed(summary, now, STUCK_AFTER, caller.operator) for summary in look.summaries]
+    return api.page(items, Position(look.last) if look.last else None, read=look.read)
 
 
-def _read(
-    partition: tuple[str, str], between: tuple[str, str], after: Position | None, kept: set[Status], limit: int
-) -> tuple[list[Summary], str]:
-    """Summaries of an index's partition, newest first: `limit` or more, or as many as MOST_READS queries find.
-
-    And the listing of the last one that was read, or nothing if that was the partition's last.
-    """
-    index = "byStatus" if partition[0] == "status" else "byUser"
-    # of a shopper's sagas those of one status may be few and far between
-    at_once = SIFTED if index == "byUser" and len(kept) == 1 else limit
-    found: list[Summary] = []
-    for _ in range(MOST_READS):
-        some, more = SUMMARIES.page(
-            index,
-            at_once,
-            partition=partition,
-            between=("listing", *between),
-            after=_key(after) if after else None,
-            descending=True,
-        )
-        found += [summary for summary in some if summary.status in kept]
-        if not (more and some):
-            return found, ""
-        after = Position(some[-1].listing)
-        if len(found) >= limit:
-            break
-    return found, after.listing if after else ""
+PAGING = {"from", "to", "find", "limit", "cursor"}
 
 
-def _key(position: Position) -> Attributes:
-    _, _, saga_id = position.listing.partition("#")
-    return to_attributes({"listing": position.listing, "sagaId": sagas.key_of(saga_id), "position": sagas.SUMMARY})
+def _wanted() -> Wanted:
+    """What the query asks for. Raises Problem (400) that names a parameter which is wrong, or is none."""
+    asked = dict(api.router.current_event.query_string_parameters or {})
+    known = PAGING | {field.encode_name for field in msgspec.structs.fields(Wanted)}
+    if unknown := sorted(asked.keys() - known):
+        raise invalid(unknown[0], f"no parameter of this list; there are {', '.join(sorted(known))}")
+    try:
+        return msgspec.convert({name: asked[name] for name in asked.keys() - PAGING}, Wanted, strict=False)
+    except msgspec.ValidationError as error:
+        detail, _, path = str(error).partition(" - at `$.")
+        raise invalid(path.strip("`"), detail) from None
+
+
+def _moment(name: str, default: int) -> int:
+    """The query's `name`, in milliseconds since 1970. Raises Problem (400)."""
+    if not api.query(name):
+        return default
+    return max(0, int(datetime.fromisoformat(api.instant(name, "")).timestamp() * 1000))
+
+
+WINDOW = {"from", "to", "againstFrom", "againstTo"}
+
+
+@api.router.get("/flow")
+def what_is_usual() -> Answer[flow.Flow]:
+    """Count what is usual: which event leads to which, on which paths, how fast, and how sagas end."""
+    api.require_operator()
+    if unknown := sorted((api.router.current_event.query_string_parameters or {}).keys() - WINDOW):
+        raise invalid(unknown[0], f"no parameter of this; there are {', '.join(sorted(WINDOW))}")
+    against = [name for name in ("againstFrom", "againstTo") if not api.query(name)]
+    if len(against) == 1:
+        raise invalid(against[0], "give both againstFrom and againstTo, or none")
+    window = _sample("from", "to")
+    return api.answer(flow.flow(window, None if against else _sample("againstFrom", "againstTo"), VOCABULARY.role))
+
+
+def _sample(start: str, end: str) -> flow.Sample:
+    """Of the window between what the query says under these names, where it does."""
+    since, until = (_moment(name, 0) if api.query(name) else None for name in (start, end))
+    return TABLE.sample(TABLE.partitions(), clock.now(), since, until)
 
 
 handler = api.handler

@@ -1,4 +1,4 @@
-"""A Docker daemon: the one at hand, or Debian's, unpacked and started for the time."""
+"""A Docker daemon: the one that runs, or Debian's, unpacked and started for the time."""
 
 import json
 import os
@@ -28,7 +28,7 @@ RUN = [Path("/run") / name for name in ("docker/plugins", "docker", "containerd/
 
 
 class NoDocker(CloudError):
-    """There is no Docker to be had here, and why."""
+    """There is no Docker here, and why."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Docker:
             raise NoDocker(f"Docker runs, but no container does: {error}") from None
 
 
-def at_hand() -> Docker:
+def that_runs() -> Docker:
     """The Docker that this machine runs. Raises NoDocker."""
     try:
         # sam knows nothing of the CLI's contexts, by which Docker Desktop and its like are found
@@ -81,7 +81,7 @@ def unpacked() -> Iterator[Docker]:
 
 def _require_what_it_takes() -> None:
     if sys.platform != "linux":
-        raise NoDocker("Debian's Docker runs on Linux alone")
+        raise NoDocker("Debian's Docker runs only on Linux")
     if os.geteuid() != 0:
         raise NoDocker("only root can start a Docker daemon")
     if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
@@ -133,7 +133,7 @@ def _daemon(folder: Path, interface: str) -> Iterator[dict[str, str]]:
         "DOCKER_HOST": f"unix://{folder}/docker.sock",
         "DOCKER_CONFIG": str(folder / "config"),
     }
-    # Without rules of its own in the host's firewall: its containers reach the host and nothing beyond.
+    # It adds no rules to the host's firewall: its containers reach only the host.
     command = ["dockerd", "--host", environment["DOCKER_HOST"], "--pidfile", str(folder / "pid")]
     command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
     command += ["--bridge", interface, "--iptables=false", "--ip-forward=false", "--ip-masq=false"]

@@ -1,4 +1,4 @@
-"""Lets containers in to a cloud that listens on 127.0.0.1 alone."""
+"""Lets containers in to a cloud that listens only on 127.0.0.1."""
 
 import errno
 import socket

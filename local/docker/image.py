@@ -1,4 +1,4 @@
-"""The image that functions run in: AWS's own where it is to be had, else one that is made of this machine's Python."""
+"""The image that functions run in: AWS's own if it can be pulled, otherwise one made of this machine's Python."""
 
 import importlib
 import re
@@ -20,7 +20,7 @@ from local.stack import HOST
 
 HOME_MADE = f"eventflow/lambda-python:{sys.version_info.major}.{sys.version_info.minor}"
 
-RUNTIME_PACKAGES = ("awslambdaric", "boto3")  # what Lambda's runtime holds beside Python
+RUNTIME_PACKAGES = ("awslambdaric", "boto3")  # what Lambda's runtime holds folders Python
 SHELL_TOOLS = ("sh", "mv", "chmod", "cp", "rm")  # sam adds the runtime interface emulator and the layers with these
 MANYLINUX = ("libgcc_s.so.1", "libstdc++.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0")
 NOT_OF_THE_RUNTIME = {"test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "dist-packages"}
@@ -58,7 +58,9 @@ def home_made(docker: Docker) -> str:
     Raises CloudError where this is no Linux.
     """
     if sys.platform != "linux":
-        raise CloudError("AWS's image cannot be pulled, and one can be made on Linux alone")
+        raise CloudError(
+            "AWS's image cannot be pulled, and an image can be made only on Linux: use `sam remote invoke`"
+        )
     with TemporaryFile() as file:
         libraries = _write(file)
         file.seek(0)
@@ -134,5 +136,5 @@ def _libraries(natives: list[Path]) -> set[Path]:
     """The shared libraries that these need, and those that any wheel may count on."""
     told = subprocess.run(["ldd", *map(str, natives)], capture_output=True, text=True).stdout
     libraries = {Path(path) for path in re.findall(r"(?:=>|^)\s+(/\S+) \(0x", told, flags=re.MULTILINE)}
-    beside = next(path.parent for path in libraries if path.name == "libc.so.6")
-    return libraries | {beside / name for name in MANYLINUX if (beside / name).exists()}
+    folder = next(path.parent for path in libraries if path.name == "libc.so.6")
+    return libraries | {folder / name for name in MANYLINUX if (folder / name).exists()}

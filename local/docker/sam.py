@@ -19,7 +19,7 @@ from local.stack import HOST, build_dir
 from ops import OpsError
 from ops.api import Api
 
-# What a function is given beside its own variables.
+# What a function is given besides its own variables.
 GIVEN = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 INVOKE_SECONDS = 300
@@ -117,7 +117,7 @@ def _template(cloud: Cloud) -> Path:
     built = build_dir(cloud) / "template.yaml"
     template = yaml.yaml_parse(built.read_text())
     template["Globals"]["Function"]["Environment"]["Variables"] |= dict.fromkeys(GIVEN, "")
-    path = built.with_name("sam-local.yaml")  # beside it: code is named by relative paths
+    path = built.with_name("sam-local.yaml")  # in its folder: code is named by relative paths
     path.write_text(yaml.yaml_dump(template))
     return path
 
@@ -143,7 +143,7 @@ def _listens(port: int) -> bool:
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C does, upon which sam removes its containers."""
+    """As Ctrl-C does; then sam removes its containers."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

@@ -10,8 +10,8 @@ Json = dict[str, Any]
 
 def watch_an_alarms_own_metric() -> None:
     """A metric is a name with its dimensions, and an alarm watches the one that has exactly its own (CloudWatch User
-    Guide, "CloudWatch concepts"). The emulator goes by the name: a function that fails in one stack would set off the
-    alarms of every other stack.
+    Guide, "CloudWatch concepts"). The emulator looks only at the name: a function that fails in one stack would set off
+    the alarms of every other stack.
     """
     evaluate = cloudwatch._evaluate_alarm
     assert isinstance(evaluate, FunctionType)

@@ -1,6 +1,6 @@
 """A record of every call that AWS would bill, for `make cost`: one JSON object a line, in the file $EVENTFLOW_CALLS.
 
-It is kept for as long as that file is there: whoever wants a record makes it, and takes it away again.
+It is written while that file exists: create the file to begin a record, and delete it to end.
 """
 
 import json
@@ -25,7 +25,7 @@ _writing = threading.Lock()
 
 
 def record_calls() -> None:
-    """Of each call what its price depends on: AWS's pricing pages, named in `benchmarks/cost/prices.py`."""
+    """Of each call what its price depends on: AWS's pricing pages, named in `cost/prices.py`."""
     _record_requests()
     _record_rows()
     _record_events()
@@ -40,7 +40,7 @@ def _wanted() -> bool:
 
 def _record(service: str, operation: str, resource: str, **more: Any) -> None:
     line = json.dumps({"service": service, "operation": operation, "resource": resource, **more})
-    # r+: whoever took the file away has seen enough
+    # r+: if the file was taken away, nobody wants more
     with _writing, suppress(FileNotFoundError), Path(os.environ.get(VARIABLE, "")).open("r+") as file:
         file.seek(0, os.SEEK_END)
         file.write(f"{line}\n")
@@ -87,12 +87,13 @@ def _counted_write(name: str, write: Callable[[Json], Any]) -> Callable[[Json], 
         if status != 200:
             _record_refused(operation, data, answer)
             return status, headers, body
-        consumed = answer.pop("ConsumedCapacity", [])
+        consumed, called = answer.pop("ConsumedCapacity", []), False
         for each in consumed if isinstance(consumed, list) else [consumed]:
             indexes = {index: units["CapacityUnits"] for index, units in each.get("GlobalSecondaryIndexes", {}).items()}
             units = each["CapacityUnits"] - sum(indexes.values())
             row = {"bytes": dynamodb._item_size_bytes(data["Item"])} if "Item" in data else {}
-            _record("dynamodb", operation, each["TableName"], write=units, index=indexes, **row)
+            _record("dynamodb", operation, each["TableName"], write=units, index=indexes, call=not called, **row)
+            called = True
         return write_back(status, headers, answer, data, body)
 
     return counted
@@ -114,11 +115,11 @@ def _record_refused(operation: str, data: Json, answer: Json) -> None:
         units = max(1, math.ceil(dynamodb._item_size_bytes(answer.get("Item") or {}) / 1024))
         _record("dynamodb", operation, data["TableName"], write=units, index={}, refused=True)
     if kind == "TransactionCanceledException":
-        for each in data["TransactItems"]:
+        for number, each in enumerate(data["TransactItems"]):
             (write,) = each.values()
             size = dynamodb._item_size_bytes(write.get("Item") or write.get("Key") or {})
             units = 2 * max(1, math.ceil(size / 1024))
-            _record("dynamodb", operation, write["TableName"], write=units, index={}, refused=True)
+            _record("dynamodb", operation, write["TableName"], write=units, index={}, call=number == 0, refused=True)
 
 
 def _counted_read(name: str, read: Callable[[Json], Any]) -> Callable[[Json], Any]:
@@ -127,7 +128,7 @@ def _counted_read(name: str, read: Callable[[Json], Any]) -> Callable[[Json], An
     def counted(data: Json) -> Any:
         answer = read(data)
         if answer[0] == 200 and _wanted():
-            # what is billed is what was read, not the part of it that was asked for
+            # all that was read is billed, not only the part that was requested
             whole = {key: it for key, it in data.items() if key not in ("ProjectionExpression", "Select")}
             found = json.loads(read(whole)[2])
             for table, sizes, consistent in _sizes(data, found):
@@ -186,8 +187,12 @@ def _record_events() -> None:
     eventbridge._dispatch_to_sqs = dispatch_to_sqs
 
 
+NAMES_TRACE = '"xray_trace_id":'
+"""What lines of an invocation have that is sampled: here all are."""
+
+
 def _record_invocations() -> None:
-    """What a function printed is billed by CloudWatch Logs; what Lambda adds to it, `benchmarks/cost` knows."""
+    """What a function printed is billed by CloudWatch Logs; what Lambda adds to it, `cost/` knows."""
     emit, mapped = lambda_svc._emit_lambda_logs, ContextVar("mapped", default=False)
     execute = lambda_svc._execute_function
 
@@ -206,15 +211,16 @@ def _record_invocations() -> None:
 
     def emit_logs(function: Json, request_id: str, text: str, error: bool, ms: int, **named: Any) -> None:
         config = function.get("config") or function
-        lines = [len(line.encode()) for line in text.splitlines() if line]
+        printed = [line for line in text.splitlines() if line]
         logging = config.get("LoggingConfig") or {}
         if _wanted():
             _record(
                 *("lambda", "Invoke", config["FunctionName"]),
                 memory=config["MemorySize"],
                 error=error,
-                mapped=mapped.get(),
-                lines=lines,
+                traced=mapped.get() and (config.get("TracingConfig") or {}).get("Mode") == "Active",
+                lines=[len(line.encode()) for line in printed],
+                naming_traces=sum(NAMES_TRACE in line for line in printed),
                 platform=logging.get("LogFormat") != "JSON" or logging.get("SystemLogLevel", "INFO") != "WARN",
             )
         emit(function, request_id, text, error, ms, **named)

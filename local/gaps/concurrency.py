@@ -17,9 +17,9 @@ CALLED_AT_ONCE = 4 * WORKERS_PER_FUNCTION
 
 
 def queue_invocations() -> None:
-    """Asynchronous invocations wait in a queue until the function has concurrency to spare (Lambda Developer Guide,
+    """Asynchronous invocations wait in a queue until the function has free concurrency (Lambda Developer Guide,
     "Error handling for asynchronous invocations"). The emulator starts a process for each at once; on a machine
-    with few processors, dozens of cold ones stand in each other's way for a minute. So do dozens of calls over HTTP,
+    with few processors, dozens of cold ones slow each other down for a minute. So do dozens of calls over HTTP,
     which AWS runs at once: here those beyond CALLED_AT_ONCE wait for others. (No function here calls itself.)
     """
     invoke, execute = lambda_svc.invoke_async_with_retry, lambda_svc._execute_function

@@ -43,7 +43,7 @@ def retry_event_deliveries() -> None:
 def tell_why_invocations_failed() -> None:
     """The on-failure record tells how often the function was tried, and which exception it raised; a bus gets it as an
     event (Lambda Developer Guide, "Retaining records of asynchronous invocations"). The emulator always writes 3 times
-    and Runtime.HandlerError, and loses what is for a bus: "DLQ target not found".
+    and Runtime.HandlerError, and loses records that are for a bus: "DLQ target not found".
     """
     invoke, execute = lambda_svc.invoke_async_with_retry, lambda_svc._execute_function
     send_elsewhere = lambda_svc._route_async_failure

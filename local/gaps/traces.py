@@ -22,9 +22,9 @@ cause: ContextVar[str | None] = ContextVar("cause", default=None)
 
 def trace_invocations() -> None:
     """An invocation goes on with the trace of its cause, or begins one. Of each, Lambda sends X-Ray a segment, whose id
-    the function is told as the Parent in _X_AMZN_TRACE_ID, so that what it records stands beneath (Lambda Developer
-    Guide, "Visualize Lambda function invocations using AWS X-Ray"). The emulator begins a trace with each invocation,
-    and sends nothing.
+    the function is told as the Parent in _X_AMZN_TRACE_ID, so that what it records stands under it (Lambda Developer
+    Guide, "Visualize Lambda function invocations using AWS X-Ray"). With PassThrough it sends nothing and passes on
+    only the Root (aws-xray-sdk-java, pull request 409). The emulator begins a trace each time, and sends nothing.
     """
     run, begin_trace = lambda_svc._execute_function_warm, lambda_svc._xray_trace_id_for_invocation
     own: ContextVar[str | None] = ContextVar("own", default=None)
@@ -40,6 +40,8 @@ def trace_invocations() -> None:
         return result
 
     def trace_id_for_invocation(config: Json, inbound: str | None = None) -> Any:
+        if config.get("TracingConfig", {}).get("Mode") == "PassThrough":
+            return f"Root={_begin('', '', inbound or cause.get())['trace_id']}"
         return begin_trace(config, inbound or own.get() or cause.get())
 
     lambda_svc._execute_function_warm = execute_function_warm
@@ -90,7 +92,7 @@ def hand_traces_to_queues() -> None:
 
 
 def _begin(name: str, origin: str, under: str | None) -> Json:
-    """A segment beneath the one that the header `under` names, or the first of a new trace."""
+    """A segment under the one that the header `under` names, or the first of a new trace."""
     trace = dict(part.split("=", 1) for part in (under or "").split(";") if "=" in part)
     now = time.time()
     segment = {
@@ -105,7 +107,7 @@ def _begin(name: str, origin: str, under: str | None) -> Json:
 
 
 def _header(segment: Json) -> str:
-    """What the segment's name is to what happens beneath it."""
+    """What the segment's name is to what happens under it."""
     return f"Root={segment['trace_id']};Parent={segment['id']};Sampled={segment['sampled']:d}"
 
 

@@ -28,7 +28,7 @@ api = create_backend_app("xray")
 
 
 def collect(daemon: socket.socket) -> None:
-    """Take what functions send, for good."""
+    """Receive segments until the process ends."""
     collector = Collector()
     while True:
         datagram = daemon.recv(65536)

@@ -1,4 +1,4 @@
-"""`make load`: how does this deployed stack do under so many orders a second? Its steps, and how a run ends."""
+"""`make load`: how does this deployed stack do under load? Its steps, and how a run ends."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.cost.bill import bill, dollars
-from benchmarks.cost.prices import MILLION, PRICES
-from benchmarks.cost.records import recorded_tallies
+from cost.bill import bill, dollars
+from cost.prices import MILLION, PRICES
+from cost.records import recorded_tallies
 from ops import OpsError
 from ops.load.driver import LOOK_EVERY, Drive
 from ops.load.figures import summed_up
@@ -33,7 +33,7 @@ MOST_ORDERS = 200_000
 
 @dataclass(frozen=True)
 class Wanted:
-    """So many orders a second, for so many seconds, with no more than `in_flight` requests at once."""
+    """Orders a second, for a number of seconds, with at most `in_flight` requests at once."""
 
     rate: float
     seconds: float

@@ -114,7 +114,7 @@ class Drive:
         return self.orders
 
     def _until(self, due_at: float) -> None:
-        """Wait until so many seconds after the start."""
+        """Wait until this many seconds after the start."""
         if (ahead := self._started + due_at - time.monotonic()) > 0:
             time.sleep(ahead)
 

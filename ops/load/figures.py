@@ -14,7 +14,7 @@ SHOWN = (50, 90, 99, 100)
 
 
 def percentile(ascending: Sequence[float], of: float) -> float:
-    """The smallest value that so many percent of all do not exceed (nearest rank)."""
+    """The smallest value that this percentage of all values does not exceed (nearest rank)."""
     return ascending[max(0, math.ceil(len(ascending) * of / 100) - 1)]
 
 

@@ -5,26 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from ops.ends import PAID, SET_ASIDE
 from ops.load.driver import Order
 from ops.load.shop import Shop
 from ops.smoke.before import failure_rate
 from payment.gateway import declines
-
-PAID = {
-    "CONFIRMED": {"SUCCEEDED"},
-    "PAYMENT_FAILED": {"FAILED", "CANCELLED"},
-    "INVENTORY_FAILED": {"REFUNDED", "CANCELLED", "FAILED"},
-    "CANCELLED": {"REFUNDED", "CANCELLED", "FAILED"},
-}
-"""What an order's payment may be, by the order's end. The undo comes after the end, so it is waited for."""
-
-SET_ASIDE = {
-    "CONFIRMED": {"RESERVED"},
-    "PAYMENT_FAILED": {"RELEASED", "CANCELLED", "REFUSED"},
-    "INVENTORY_FAILED": {"REFUSED"},
-    "CANCELLED": {"RELEASED", "CANCELLED", "REFUSED"},
-}
-"""What its reservation may be."""
 
 SHOWN = 3
 """Of the orders that break a rule, how many are named."""
@@ -74,7 +59,7 @@ def _broken(shop: Shop, orders: Sequence[Order], waiting_before: Mapping[str, in
             status = rows.get(wrong[0].order_id, {}).get("status", "missing")
             yield f"{_named(wrong)} {wrong[0].ended}, but in {table} it is {status}"
 
-    # what was not accepted may have been made: its answer was lost. Then it is an order like any other
+    # a request that failed may have made its order, and the answer was lost: an order like any other
     sold = Counter(order.product for order in orders if order.ended == "CONFIRMED")
     for product in shop.products:
         there, wanted = shop.stock_of(product), shop.stocked - sold[product]

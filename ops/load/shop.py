@@ -146,7 +146,7 @@ class Shop:
     def take_away(self) -> None:
         """Delete the users, and take the products off sale with a stock of none. All is tried, even if one fails."""
         pool = self.at.shop.output("UserPoolId")
-        with ExitStack() as everything:  # calls them in reverse order, and raises what was raised last
+        with ExitStack() as everything:  # calls them in reverse order, and raises the last exception
             for name in ("operator", *(f"shopper-{number}" for number in range(SHOPPERS))):
                 everything.callback(take_away, self.at.cognito, pool, self._email(name))
             if self._operator:

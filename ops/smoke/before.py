@@ -83,7 +83,7 @@ def aliases(at: Deployed) -> None:
 
 
 def differences(latest: Json, live: Json) -> list[str]:
-    """The names of what differs between two configurations of a function. No value of a variable: it may be secret."""
+    """The names of settings that differ between two configurations of a function. No values: they may be secret."""
     one, other = _told(latest), _told(live)
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 

@@ -160,7 +160,7 @@ class Shopping:
         order = self._place(self._key(), {"productId": self.product, "quantity": MORE_THAN_THERE_IS})
         self._until_ended(order, "INVENTORY_FAILED")
         refunded = self._until_paid_back(order) == "REFUNDED"
-        # if payment heard of the cancellation before it charged, there is no charge to pay back
+        # if payment received the cancellation before it charged, there is nothing to pay back
         events = ["OrderCreated", "InventoryFailed", "OrderCancelled", *["PaymentRefunded"] * refunded]
         self.placed.append(Placed(order, frozenset(events), frozenset({"PaymentSucceeded"})))
         self._until_stock(self.stock)
@@ -210,7 +210,7 @@ class Shopping:
         self._until_stock(self.stock)
 
     def pry(self) -> None:
-        """A stranger is told that there is no such order."""
+        """Another shopper is told that there is no such order."""
         path = f"/orders/{self.confirmed}"
         self._refused(HTTPStatus.NOT_FOUND, "a stranger", lambda: self.api("stranger").call("GET", path))
 
@@ -303,7 +303,7 @@ class Shopping:
 
     def take_away(self) -> None:
         """Take the product off sale, with a stock of none, and delete the users. All is tried, even if one fails."""
-        with ExitStack() as everything:  # calls them in reverse order, and raises what was raised last
+        with ExitStack() as everything:  # calls them in reverse order, and raises the last exception
             for name in ("operator", "stranger", "shopper"):
                 pool = self.at.shop.output("UserPoolId")
                 everything.callback(take_away, self.at.cognito, pool, self.email(name))
@@ -425,7 +425,7 @@ class Shopping:
         )
 
     def _until_stock(self, pieces: int) -> None:
-        """Wait until there are so many pieces. From then on there should be so many."""
+        """Wait until there are this many pieces, and expect that number from then on."""
         self._until(
             "the stock",
             self._stock,
@@ -446,7 +446,7 @@ class Shopping:
         return {"stock": self._stock(), **{table: self.at.row(table, orderId=order) for table in tables}}
 
     def _until_received(self, order: str, event_id: str, times: Mapping[str, int]) -> dict[str, int]:
-        """How often each function has received the event, once that is so many times, or more."""
+        """How often each function has received the event, once it is at least this often."""
         self.tell("Wait for the logs to show that the cancellation was received")
         return until(
             lambda: self._received(order, event_id),

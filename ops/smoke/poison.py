@@ -32,7 +32,7 @@ FROM_LAMBDA = ["lambda"]
 """Whose events Lambda's records of failures are."""
 
 FEW = 3
-"""So many that are still missing are named; of more there is the number."""
+"""How many missing ones are named; of more only the number is shown."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Due:
 
 
 def listeners(at: Deployed) -> list[Listener]:
-    """All rules that have a pattern, but for those that take what was given up to its queue."""
+    """All rules that have a pattern, except those that take failure records to their queue."""
     found = []
     for resource in at.resources("AWS::Events::Rule"):
         rule = found_rule(at, resource)
@@ -146,7 +146,7 @@ class Poison:
         return ", ".join(f"{each.detail_type} of {called(each.consumer, names)}" for each in sorted(self.missing))
 
     def _take_out(self) -> None:
-        """Take out what is ours and has arrived. Others' messages are read and given back at once."""
+        """Take out our messages that have arrived. Others' messages are read and given back at once."""
         for failed in self.at.each(self.at.queues, self._taken_out):
             self.reached.add(failed.queue)
             self.missing.discard(Due(physical_name(failed.consumer), failed.detail_type))

@@ -58,7 +58,7 @@ class Result:
 
 @dataclass
 class Report:
-    """`advise` says what to look at next after an exception other than Wrong."""
+    """`advise` says what to look at next after an exception that is not Wrong."""
 
     console: Console
     advise: Callable[[Exception], str]
@@ -95,7 +95,7 @@ class Report:
         return self._keep(Result(name, outcome, time.monotonic() - started, in_a_line(why), look_at))
 
     def tell(self, progress: str) -> None:
-        """Show how far the current step is: beside the spinner; without a terminal, in a line if it takes long."""
+        """Show how far the current step is: next to the spinner; without a terminal, in a line if it takes long."""
         name, started = self._step
         if self._status:
             self._status.update(Text(f"  {name}: {in_a_line(progress)}"))

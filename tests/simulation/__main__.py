@@ -160,11 +160,13 @@ def _progress():  # type: ignore[no-untyped-def]
     began = time.perf_counter()
     last = began
 
+    begin, end, pause = ("\r", "", 1) if sys.stderr.isatty() else ("", "\n", 60)
+
     def tell(done: int) -> None:
         nonlocal last
-        if sys.stderr.isatty() and time.perf_counter() - last > 1:
+        if time.perf_counter() - last > pause:
             last = time.perf_counter()
-            print(f"\r{done:,} schedules, {last - began:.0f} s ", end="", file=sys.stderr, flush=True)
+            print(f"{begin}{done:,} schedules, {last - began:.0f} s ", end=end, file=sys.stderr, flush=True)
 
     return tell
 

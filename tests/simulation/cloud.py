@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ops.patterns import matches
+
 from ..unit.transformed import Resources, deployed, of_kind
 
 Json = dict[str, Any]
@@ -74,6 +76,10 @@ class Source:
     batch: int
     filters: Sequence[Json] = ()
     reports_failures: bool = False
+
+    def takes(self, record: Json) -> bool:
+        """Whether the function is handed this record; without a filter it is handed all."""
+        return not self.filters or any(matches(each, record) for each in self.filters)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,7 +19,9 @@ from .explore import Run, Simulator
 from .schedules import Schedule
 from .shapes import shape_of
 
-BATCH = 20
+AHEAD = 8
+BATCH = 5
+"""Schedules that a worker is given at once."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Findings:
     orders: int = 0
     broken: list[Broken] = field(default_factory=list)
     sum: int = 0
-    """Of the digests of all runs, whichever worker made which."""
+    """Of the digests of all runs, no matter which worker made which."""
     reached: dict[tuple[str, str], tuple[Schedule, int]] = field(default_factory=dict)
     """Where each call of a function can be struck: a schedule, and the number of the choice of its fate."""
     shapes: dict[tuple[str, str], Schedule] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class Findings:
             self.shapes[shape] = schedule
 
     def _reach(self, call: tuple[str, str], place: tuple[Schedule, int]) -> None:
-        """The same place whichever worker came first: what is done next depends on it."""
+        """The same place, no matter which worker came first: what is done next depends on it."""
         self.reached[call] = min(place, self.reached.get(call, place), key=str)
 
     def note(self, schedule: Schedule, run: Run) -> None:
@@ -142,25 +144,39 @@ class Crew:
         self._pool.shutdown(cancel_futures=True)
 
     def work(self, schedules: Iterable[Schedule], until_broken: bool = False) -> Findings:
-        found, waiting, left = Findings(), set(), iter(schedules)
-        most = 2 * (os.cpu_count() or 1)
+        found = Findings()
+        for some in self.in_order(schedules, until_broken):
+            found += some
+            if until_broken and found.broken:
+                break
+        return found
+
+    def in_order(self, schedules: Iterable[Schedule], until_broken: bool = False) -> Iterator[Findings]:
+        """Of a few schedules after the other, while the workers are busy with the next ones."""
+        waiting: deque[Future[Findings]] = deque()
+        left = iter(schedules)
+        most = 4 * (os.cpu_count() or 1)
         while True:
             while len(waiting) < most and (batch := list(islice(left, BATCH))):
-                waiting.add(self._pool.submit(simulate, batch, until_broken))
+                waiting.append(self._pool.submit(simulate, batch, until_broken))
             if not waiting:
-                return found
-            ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for each in ready:
-                found += each.result()
-                self.done += each.result().schedules
+                return
+            found = waiting.popleft().result()
+            self.done += found.schedules
             self._tell(self.done)
-            if until_broken and found.broken:
-                return found
+            yield found
 
     def departing(self, schedules: Iterable[Schedule]) -> Iterator[Schedule]:
         """Each of these schedules with one departure more, after those that it has."""
-        for schedule in schedules:
-            for number, options in self._pool.submit(choices_of, schedule).result():
+        left = iter(schedules)
+        asked: deque[tuple[Schedule, Future[list[tuple[int, int]]]]] = deque()
+        while True:
+            # some are asked for ahead: what is in the pool already is done first
+            asked += [(each, self._pool.submit(choices_of, each)) for each in islice(left, AHEAD - len(asked))]
+            if not asked:
+                return
+            schedule, choices = asked.popleft()
+            for number, options in choices.result():
                 for option in range(1, options):
                     yield Schedule(schedule.scenario, (*(schedule.departures or ()), (number, option)))
 

@@ -13,10 +13,13 @@ from ops.patterns import matches
 
 from .cloud import Rule
 from .dynamodb import Written
-from .wire import Json
+from .wire import Json, Refused
 
 if TYPE_CHECKING:
     from .world import World
+
+
+MOST_ENTRIES = 10
 
 
 @dataclass
@@ -69,8 +72,7 @@ class Deliveries:
     def _read_stream(self, shard: tuple[str, int]) -> None:
         source = self._world.cloud.streams[shard[0]]
         batch = self._streams[shard][: source.batch]
-        records = [_record(written) for written in batch]
-        records = [it for it in records if not source.filters or any(matches(each, it) for each in source.filters)]
+        records = [it for it in map(record, batch) if source.takes(it)]
 
         def ended(how: str, _: Any) -> None:
             if how == "done":
@@ -91,12 +93,15 @@ class Deliveries:
     # The bus
 
     def put_events(self, entries: list[Json], refusing: bool) -> Json:
+        """Take those entries that EventBridge takes; `refusing`, not the last. Raises Refused."""
+        if not 1 <= len(entries) <= MOST_ENTRIES:
+            raise Refused("ValidationException")
         results = []
         for index, entry in enumerate(entries):
-            if refusing and index == len(entries) - 1:
-                results.append({"ErrorCode": "InternalFailure", "ErrorMessage": "refused"})
-                continue
-            results.append({"EventId": self.put_event(entry)})
+            code = "InternalFailure" if refusing and index == len(entries) - 1 else _wrong_with(entry)
+            results.append(
+                {"ErrorCode": code, "ErrorMessage": "refused"} if code else {"EventId": self.put_event(entry)}
+            )
         return {"FailedEntryCount": sum("ErrorCode" in it for it in results), "Entries": results}
 
     def put_event(self, entry: Json) -> str:
@@ -237,7 +242,20 @@ class Deliveries:
         return found
 
 
-def _record(written: Written) -> Json:
+def _wrong_with(entry: Json) -> str | None:
+    """The code of the error with which EventBridge refuses an entry (API Reference, "PutEventsResultEntry")."""
+    if not (entry.get("Source") and entry.get("DetailType")):
+        return "InvalidArgument"
+    if entry["Source"].startswith("aws."):
+        return "NotAuthorizedForSourceException"
+    try:
+        return None if isinstance(json.loads(entry["Detail"]), dict) else "MalformedDetail"
+    except (KeyError, ValueError):
+        return "MalformedDetail"
+
+
+def record(written: Written) -> Json:
+    """Of a stream."""
     images = {"NewImage": written.new} | ({"OldImage": written.old} if written.old else {})
     return {"eventSource": "aws:dynamodb", "dynamodb": {"Keys": {}, **images}}
 

@@ -124,7 +124,7 @@ class DynamoDB:
             rows = [row for row, ours in zip(rows, beyond, strict=True) if ours]
         page = rows[: request["Limit"]]
         known_by = dict.fromkeys([partition, sort, table.key])
-        # as DynamoDB does, it says that there may be more wherever it stopped because of the limit
+        # as DynamoDB does, it says that there may be more when it stopped because of the limit
         full = len(page) == request["Limit"]
         more = {"LastEvaluatedKey": {name: page[-1][name] for name in known_by}} if full else {}
         items = [{name: row[name] for name in known_by} for row in page] if index in table.of_keys else page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from .wire import Json, Request
 
 LOST, ALL_LOST = "done, its answer lost", "done, all answers lost"
@@ -11,7 +13,8 @@ REFUSING = "one entry refused each time"
 LAGGING = "done, on an index that lags behind"
 
 
-def fates_of(operation: str, rows: int = 2) -> list[str]:
+@functools.cache
+def fates_of(operation: str, rows: int = 2) -> tuple[str, ...]:
     """What may become of a call, one that asks for so many rows. The first is what should."""
     fates = ["done", "throttled", "refused", LOST, ALL_LOST, "killed before it", "killed after it", LATE]
     if operation == "TransactWriteItems":
@@ -22,7 +25,7 @@ def fates_of(operation: str, rows: int = 2) -> list[str]:
         fates += ["one entry refused", REFUSING]
     if operation in ("Query", "Scan"):
         fates.append(LAGGING)
-    return fates
+    return tuple(fates)
 
 
 def in_part(request: Request, answer: Json) -> Json:

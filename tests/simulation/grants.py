@@ -1,4 +1,4 @@
-"""What the functions called, beside what the template lets them call."""
+"""What the functions called, next to what the template lets them call."""
 
 from __future__ import annotations
 

@@ -245,8 +245,14 @@ MUTANTS = (
     Mutant(
         "a shopper is told old news",
         "notification/memory.py",
-        "            return from_attributes(there, LastTold).occurred_at\n",
+        "            return newest\n",
         "            return None\n",
+    ),
+    Mutant(
+        "a claim keeps nobody out",
+        "notification/memory.py",
+        "claimed_until=now + CLAIMED_MS",
+        "claimed_until=now - 1",
     ),
     Mutant("a shopper is told nothing", "notification/consumer.py", "    if sns:\n", "    if False:\n"),
 )

@@ -7,10 +7,11 @@ rule yields what is wrong, in a sentence.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from eventflow.keys import Use
+from ops.ends import PAID, SET_ASIDE
 from orders.orders import order_id_for
 from payment.gateway import declines
 
@@ -38,17 +39,29 @@ def at_rest(world: World, people: People) -> Iterator[str]:
     yield from world.errors
     yield from world.broken
     state = State(world.dynamodb.rows)
-    yield from accepted_is_there_once_and_ends(state, people)
-    yield from no_answer_is_contradicted(state, people)
-    yield from payment_reservation_and_order_agree(state)
+    yield from seen_from_outside(state, people, world.deliveries.published)
     yield from money_is_taken_once_and_given_back_once(state, world)
-    yield from stock_adds_up(state, people)
     yield from what_is_announced_is_published_and_nothing_else(world)
-    yield from each_checkout_is_one_order(state, world)
-    yield from price_lists_are_as_the_catalog(state)
     yield from messages_tell_what_is_newest(world)
     yield from traces_are_not_mixed(world)
     yield from nothing_lies_in_a_failed_queue(world)
+
+
+def seen_from_outside(state: State, people: Customers, published: Iterable[Json]) -> Iterator[str]:
+    """What a deployed stack can show, too: its tables, what people were told, and the events on its bus."""
+    yield from accepted_is_there_once_and_ends(state, people)
+    yield from no_answer_is_contradicted(state, people)
+    yield from payment_reservation_and_order_agree(state)
+    yield from stock_adds_up(state, people)
+    yield from events_tell_of_their_order(state, published)
+    yield from each_checkout_is_one_order(state, published)
+    yield from price_lists_are_as_the_catalog(state)
+
+
+class Customers(Protocol):
+    asked: list[Asked]
+    stocked: dict[str, int]
+    """Pieces of each product that were there when it began."""
 
 
 class State:
@@ -85,7 +98,7 @@ def placed_by(asked: Asked) -> str | None:
     return None
 
 
-def accepted_is_there_once_and_ends(state: State, people: People) -> Iterator[str]:
+def accepted_is_there_once_and_ends(state: State, people: Customers) -> Iterator[str]:
     """Accepted is there, refused is not, and whatever is there ends."""
     wanted = {placed_by(asked): asked for asked in people.asked if placed_by(asked)}
     for order_id, asked in wanted.items():
@@ -104,7 +117,7 @@ def accepted_is_there_once_and_ends(state: State, people: People) -> Iterator[st
                 yield f"a basket was checked out as {order_id}, and no order came of it"
 
 
-def no_answer_is_contradicted(state: State, people: People) -> Iterator[str]:
+def no_answer_is_contradicted(state: State, people: Customers) -> Iterator[str]:
     for number, asked in enumerate(people.asked):
         ids = {it.body["orderId"] for it in asked.answers if it.status in (201, 202) and "orderId" in it.body}
         if len(ids) > 1:
@@ -134,12 +147,9 @@ def payment_reservation_and_order_agree(state: State) -> Iterator[str]:
     for order_id, order in state["OrdersTable"].items():
         payment, reservation = state["PaymentsTable"].get(order_id), state["ReservationsTable"].get(order_id)
         ends = (payment and payment["status"], reservation and reservation["status"])
-        if order["status"] == "CONFIRMED" and ends != ("SUCCEEDED", "RESERVED"):
-            yield f"order {order_id} is CONFIRMED, its payment and reservation are {ends}"
-        if order["status"] in OFF and (
-            ends[0] not in ("FAILED", "CANCELLED", "REFUNDED") or ends[1] not in ("REFUSED", "CANCELLED", "RELEASED")
-        ):
-            yield f"order {order_id} is {order['status']}, its payment and reservation are {ends}"
+        end = order["status"]
+        if end in PAID and not (ends[0] in PAID[end] and ends[1] in SET_ASIDE[end]):
+            yield f"order {order_id} is {end}, its payment and reservation are {ends}"
     for table in ("PaymentsTable", "ReservationsTable"):
         for order_id in state[table].keys() - state["OrdersTable"].keys():
             yield f"{table} has {order_id}, of which there is no order"
@@ -175,7 +185,7 @@ def money_is_taken_once_and_given_back_once(state: State, world: World) -> Itera
             yield f"payment {payment} was given back, and was never taken"
 
 
-def stock_adds_up(state: State, people: People) -> Iterator[str]:
+def stock_adds_up(state: State, people: Customers) -> Iterator[str]:
     """There was so much, so much was adjusted, so much is set aside: what is left is exact."""
     expected = Counter(people.stocked)
     for asked in people.asked:
@@ -218,9 +228,33 @@ def what_is_announced_is_published_and_nothing_else(world: World) -> Iterator[st
             yield f"{detail_type} of {key} was announced {times} times"
 
 
-def each_checkout_is_one_order(state: State, world: World) -> Iterator[str]:
+def events_tell_of_their_order(state: State, published: Iterable[Json]) -> Iterator[str]:
+    for event in published:
+        detail, order = event["detail"], state["OrdersTable"].get(event["detail"].get("orderId"))
+        if order is None or not event["source"].startswith("eventflow."):
+            continue
+        told, is_so = detail, order
+        match event["detail-type"]:
+            case "PaymentSucceeded" | "PaymentRefunded":
+                told = detail["amount"], detail["currency"], detail["paymentId"]
+                is_so = (
+                    order["totalPrice"],
+                    order["currency"],
+                    state["PaymentsTable"][order["orderId"]].get("paymentId"),
+                )
+            case "InventoryReserved" | "InventoryReleased":
+                told, is_so = (
+                    Counter({it["productId"]: it["quantity"] for it in of["items"]}) for of in (detail, order)
+                )
+            case _:
+                continue
+        if told != is_so:
+            yield f"{event['detail-type']} of {order['orderId']} tells {told}, and it is {is_so}"
+
+
+def each_checkout_is_one_order(state: State, published: Iterable[Json]) -> Iterator[str]:
     for event in {
-        it["detail"]["checkoutId"]: it for it in world.deliveries.published if it["detail-type"] == "BasketCheckedOut"
+        it["detail"]["checkoutId"]: it for it in published if it["detail-type"] == "BasketCheckedOut"
     }.values():
         detail = event["detail"]
         order = state["OrdersTable"].get(detail["checkoutId"])

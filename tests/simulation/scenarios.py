@@ -223,6 +223,12 @@ def a_delivery_and_a_month_later_one_under_the_same_key(world: World, people: Pe
     people.come("olga", olga)
 
 
+def two_deliveries_come_at_once(world: World, people: People) -> None:
+    people.sells("mug", 2)
+    for key, pieces in (("d1", 3), ("d2", -4)):
+        people.come("olga", lambda olga, key=key, pieces=pieces: _void(people.adjust(olga, "mug", pieces, key)))
+
+
 def a_checkout_and_a_month_later_one_under_the_same_key(world: World, people: People) -> None:
     people.sells("mug", 9)
 
@@ -336,6 +342,7 @@ ALL: Mapping[str, Scenario] = {
         a_partner_orders,
         all_that_was_announced_is_replayed,
         a_delivery_and_a_month_later_one_under_the_same_key,
+        two_deliveries_come_at_once,
         a_checkout_and_a_month_later_one_under_the_same_key,
     )
 }

@@ -1,4 +1,4 @@
-"""Which runs cannot differ: those whose calls stand in the same order wherever order matters.
+"""Which runs cannot differ: those whose calls stand in the same order where order matters.
 
 Two calls matter to each other if one invocation makes both, or if both are on one row. Everything else commutes: to
 swap two neighbours of which neither matters to the other changes no answer and no row. So two runs in which each

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -19,8 +18,7 @@ from .schedules import days
 
 STATE = ROOT / ".simulation" / "soak.json"
 
-AT_ONCE = 100
-"""Days between two notes of how far it came."""
+TOLD_EVERY_SECONDS = 10
 
 
 class Soak(msgspec.Struct, kw_only=True):
@@ -64,19 +62,24 @@ def soak(wanted: int, seed: str) -> int:
         _tell(schedule, wrong)
     with Crew() as crew:
         try:
-            while it.orders < wanted:
-                began = time.perf_counter()
-                found = crew.work(islice(days(seed, it.day), AT_ONCE))
-                it.day += AT_ONCE
+            began = told = time.perf_counter()
+            for found in crew.in_order(days(seed, it.day)) if it.orders < wanted else ():
+                now = time.perf_counter()
+                it.day += found.schedules
                 it.orders += found.orders
                 it.calls += found.calls.total()
-                it.seconds += time.perf_counter() - began
+                it.seconds += now - began
+                began = now
                 it.broken += [(str(each.schedule), each.wrong[0]) for each in found.broken]
                 it.keep()
                 for schedule, wrong in it.broken[known:]:
                     _tell(schedule, wrong)
                 known = len(it.broken)
-                _progress(it, wanted)
+                if it.orders >= wanted:
+                    break
+                if now - told > TOLD_EVERY_SECONDS:
+                    told = now
+                    _progress(it, wanted)
         except KeyboardInterrupt:
             print(f"\nStopped after {it.orders:,} orders; the same command goes on from there.")
             return 130

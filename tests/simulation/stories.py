@@ -10,6 +10,7 @@ from typing import Any
 Call = tuple[str, dict[str, Any]]
 
 ORDERS = {"TableName": "OrdersTable"}
+NOTES = {"TableName": "NotificationsTable"}
 RECORDS = {"TableName": "IdempotencyTable"}
 STOCK = {"TableName": "InventoryTable"}
 ALL_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -55,9 +56,9 @@ LISTED = {
     "KeyConditionExpression": "#p = :p",
     "Limit": 2,
 }
-POWERTOOLS = (
-    "attribute_not_exists(#id) OR #expiry < :now OR "
-    "(#status = :inprogress AND attribute_exists(#until) AND #until < :ms)"
+CLAIM = (
+    "attribute_not_exists(orderId) OR occurredAt < :occurredAt OR (occurredAt = :occurredAt AND "
+    "(attribute_not_exists(claimedUntil) OR detailType <> :detailType OR claimedUntil < :now))"
 )
 
 
@@ -65,16 +66,11 @@ def of_ada(name: str, at: str) -> Call:
     return "put_item", {**ORDERS, "Item": order(name, userId={"S": "{}-ada"}, createdAt={"S": at})}
 
 
-def record(status: str, expires: str, until: str | None = None) -> dict[str, Any]:
-    row = {"id": {"S": "{}-record"}, "status": {"S": status}, "expiration": {"N": expires}}
-    return row | ({"until": {"N": until}} if until else {})
-
-
-def begun(now: str, ms: str) -> Call:
-    names = {"#id": "id", "#expiry": "expiration", "#status": "status", "#until": "until"}
-    values = {":now": {"N": now}, ":ms": {"N": ms}, ":inprogress": {"S": "INPROGRESS"}}
-    asked = {**RECORDS, "Item": record("INPROGRESS", "2000", "2000000"), **ALL_OLD, "ConditionExpression": POWERTOOLS}
-    return "put_item", asked | {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
+def told(detail_type: str, at: str, now: str, until: str) -> Call:
+    row = order("told", occurredAt={"N": at}, detailType={"S": detail_type}, claimedUntil={"N": until})
+    values = {":occurredAt": {"N": at}, ":detailType": {"S": detail_type}, ":now": {"N": now}}
+    asked = {**NOTES, "Item": row, **ALL_OLD, "ConditionExpression": CLAIM}
+    return "put_item", asked | {"ExpressionAttributeValues": values}
 
 
 STORIES: dict[str, list[Call]] = {
@@ -130,22 +126,30 @@ STORIES: dict[str, list[Call]] = {
         ("transact_write_items", {"ClientRequestToken": "{}", "TransactItems": [{"Update": moved("mug", 2)}]}),
         got(STOCK, productId="{}-mug"),
     ],
-    "a record of Powertools' is taken over when it has expired, or its function is out of time": [
-        begun("1000", "1000000"),
-        begun("1000", "1999999"),
-        begun("1000", "2000001"),
-        ("put_item", {**RECORDS, "Item": record("COMPLETED", "2000")}),
-        begun("1999", "9000000"),
-        begun("2001", "2001000"),
-        (
-            "update_item",
-            {
-                **RECORDS,
-                "Key": {"id": {"S": "{}-record"}},
-                "UpdateExpression": "SET #status = :status, #expiry = :expiry",
-                "ExpressionAttributeNames": {"#status": "status", "#expiry": "expiration"},
-                "ExpressionAttributeValues": {":status": {"S": "COMPLETED"}, ":expiry": {"N": "7"}},
-            },
+    "what was told is claimed for a while, and gives way to what is newer": [
+        ("put_item", {**NOTES, "Item": order("told", occurredAt={"N": "100"})}),  # of a release before
+        told("OrderCreated", at="100", now="1000", until="2000"),
+        told("OrderCreated", at="100", now="1999", until="2999"),
+        told("OrderCreated", at="100", now="2001", until="3001"),
+        told("OrderConfirmed", at="100", now="2002", until="3002"),
+        told("OrderCancelled", at="200", now="2003", until="3003"),
+        told("OrderConfirmed", at="100", now="9000", until="9999"),
+        got(NOTES, orderId="{}-told"),
+    ],
+    "a record of Powertools' is written once": [
+        ("get_item", {**RECORDS, "Key": {"id": {"S": "{}-record"}}}),
+        *(
+            (
+                "update_item",
+                {
+                    **RECORDS,
+                    "Key": {"id": {"S": "{}-record"}},
+                    "UpdateExpression": "SET #status = :status, #expiry = :expiry",
+                    "ExpressionAttributeNames": {"#status": "status", "#expiry": "expiration"},
+                    "ExpressionAttributeValues": {":status": {"S": "COMPLETED"}, ":expiry": {"N": expiry}},
+                },
+            )
+            for expiry in ("7", "8")
         ),
         got(RECORDS, id="{}-record"),
         ("delete_item", {**RECORDS, "Key": {"id": {"S": "{}-record"}}}),
@@ -187,3 +191,59 @@ STORIES: dict[str, list[Call]] = {
         ),
     ],
 }
+
+NO_EVENT = {"productId": {"S": "mug"}, "revision": {"N": "1"}}
+EVENT = {**NO_EVENT, "event": {"M": {"id": {"S": "e-1"}}}}
+
+ROWS: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
+    "a first row": (None, NO_EVENT),
+    "a first row with an event": (None, EVENT),
+    "an event is added": (NO_EVENT, EVENT),
+    "an event goes": (EVENT, NO_EVENT),
+    "an event without an id": (NO_EVENT, {**NO_EVENT, "event": {"M": {}}}),
+    "an id of another type": (NO_EVENT, {**NO_EVENT, "event": {"M": {"id": {"N": "7"}}}}),
+    "an event that is a text": (NO_EVENT, {**NO_EVENT, "event": {"S": "e-1"}}),
+    "an empty id": (NO_EVENT, {**NO_EVENT, "event": {"M": {"id": {"S": ""}}}}),
+}
+"""What writes leave in a stream: the row before and after."""
+
+
+def of_new(name: str, *rules: Any) -> dict[str, Any]:
+    return {"dynamodb": {"NewImage": {name: {"S": list(rules)}}}}
+
+
+FILTERS: dict[str, list[dict[str, Any]]] = {
+    "an equal text": [of_new("productId", "mug")],
+    "another text": [of_new("productId", "lamp")],
+    "one of two": [of_new("productId", "lamp", "mug")],
+    "a start": [of_new("productId", {"prefix": "mu"})],
+    "an end": [of_new("productId", {"suffix": "lamp"})],
+    "anything but": [of_new("productId", {"anything-but": ["lamp"]})],
+    "anything but that": [of_new("productId", {"anything-but": "mug"})],
+    "there was no event": [{"dynamodb": {"OldImage": {"event": {"M": {"id": {"S": [{"exists": False}]}}}}}}],
+    "two fields": [{"dynamodb": {**of_new("productId", "mug")["dynamodb"], "OldImage": {"revision": {"N": ["1"]}}}}],
+    "either of two filters": [of_new("productId", "lamp"), {"dynamodb": {"OldImage": {"revision": {"N": ["1"]}}}}],
+}
+"""Of event source mappings, beside those of the template."""
+
+ENTRY = {"Source": "stories", "DetailType": "Told", "Detail": "{}"}
+
+ENTRIES: dict[str, dict[str, Any]] = {
+    "one like any other": ENTRY,
+    "of AWS's own": {**ENTRY, "Source": "aws.ec2"},
+    "with a broken detail": {**ENTRY, "Detail": "{"},
+    "with a detail that is no object": {**ENTRY, "Detail": "[]"},
+    "without a detail": {"Source": "stories", "DetailType": "Told"},
+    "without a detail-type": {"Source": "stories", "Detail": "{}"},
+    "without a source": {"DetailType": "Told", "Detail": "{}"},
+}
+"""Of PutEvents, each among good ones."""
+
+FAILURES: dict[str, dict[str, int]] = {
+    "handled at once": {"a": 0},
+    "handled the second time": {"a": 1},
+    "handled the last time": {"a": 2},
+    "given up": {"a": 3},
+    "one of a batch is given up, one comes again": {"a": 9, "b": 1, "c": 0},
+}
+"""How often the consumer fails on each message of a queue that hands it out three times."""

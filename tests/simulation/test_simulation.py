@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..unit.sam_template import ROOT
+from ..unit.sam_template import ROOT, TEMPLATE
 from ..unit.transformed import deployed
 from . import cloud, enumerated, grants, rules, soak
 from .choices import Choices
@@ -88,7 +88,7 @@ def test_a_schedule_that_nobody_knows_is_refused_by_name(name):
 
 
 def a_template_that_has_more() -> dict:
-    """The main template's resources, and beside them a rule that leads to a queue of its own."""
+    """The main template's resources, and with them a rule that leads to a queue of its own."""
     resources = copy.deepcopy(deployed(**cloud.PARAMETERS))
     resources["Audit"] = {"Type": "AWS::SQS::Queue", "Properties": {}}
     target = {"Id": "Audit", "Arn": {"Fn::GetAtt": ["Audit", "Arn"]}}
@@ -158,6 +158,37 @@ def test_a_call_without_a_grant_and_a_grant_without_a_call_are_told():
     assert list(grants.wrong(main, used | {("PaymentFunction", "dynamodb:Scan", "PaymentsTable")})) == [
         "PaymentFunction calls dynamodb:Scan on PaymentsTable, and may not"
     ]
+
+
+def of_payment(statements: list) -> cloud.Cloud:
+    """The cloud of a copy of the template in which PaymentFunction may do this, beside what all functions may."""
+    template = copy.deepcopy(TEMPLATE)
+    policies = template["Resources"]["PaymentFunction"]["Properties"]["Policies"]
+    (own,) = [policy for policy in policies if "Statement" in policy]
+    own["Statement"] = statements
+    return cloud.read(deployed(template, **cloud.PARAMETERS))
+
+
+def test_a_statement_that_is_dropped_from_the_template_is_missed_and_one_too_many_is_told(simulator):
+    # given what an order that is confirmed calls
+    (policy,) = [it for it in TEMPLATE["Resources"]["PaymentFunction"]["Properties"]["Policies"] if "Statement" in it]
+    rows, books = policy["Statement"]
+    used = simulator.run(ALL["an_order_is_confirmed"], Choices()).world.used
+    scan = {"Effect": "Allow", "Action": "dynamodb:Scan", "Resource": {"Fn::GetAtt": ["PaymentsTable", "Arn"]}}
+
+    def wrong(*statements):
+        return [it for it in grants.wrong(of_payment(list(statements)), used) if it.startswith("PaymentFunction")]
+
+    # then
+    as_it_is = wrong(rows, books)
+    assert not any("may not" in it for it in as_it_is)
+    assert "PaymentFunction calls dynamodb:PutItem on PaymentsTable, and may not" in wrong(books)
+    assert set(wrong(rows)) - set(as_it_is) == {
+        "PaymentFunction calls dynamodb:PutItem on SimulatedGatewayTable, and may not"
+    }
+    assert set(wrong(rows, books, scan)) - set(as_it_is) == {
+        "PaymentFunction may call dynamodb:Scan on PaymentsTable, and never does"
+    }
 
 
 def test_an_empty_cell_of_the_table_of_faults_is_told():

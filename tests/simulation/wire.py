@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,19 +24,19 @@ class Request:
     about: Json
     url: str
 
-    @property
+    @cached_property
     def tables(self) -> list[str]:
         """Those that it is on, if it is one of DynamoDB."""
         if "TransactItems" in self.about:
             return list(dict.fromkeys(it["TableName"] for each in self.about["TransactItems"] for it in each.values()))
         return list(self.about["RequestItems"]) if "RequestItems" in self.about else [self.about["TableName"]]
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """How many a batch read asks for."""
         return sum(len(it["Keys"]) for it in self.about.get("RequestItems", {}).values())
 
-    @property
+    @cached_property
     def name(self) -> str:
         """As people read it: PutItem OrdersTable."""
         return f"{self.operation} {' + '.join(self.tables)}" if self.service == "dynamodb" else self.operation

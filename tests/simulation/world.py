@@ -6,13 +6,15 @@ whether the call is made, refused, made with its answer lost, or is the last thi
 
 from __future__ import annotations
 
+import bisect
+import functools
 import hashlib
 import json
 import os
 import random
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +91,7 @@ class Invocation:
 
 
 class Context:
-    """What Lambda hands to a handler beside the event."""
+    """What Lambda hands to a handler with the event."""
 
     memory_limit_in_mb = 512
 
@@ -171,6 +173,7 @@ class World:
         """What no fault explains: an answer of 5xx, say."""
         self.faults = 0
         self._tasks: list[Task] = []
+        """By when they are due."""
         self.count = 0
         self._invocations = 0
         self._sandboxes = sandboxes
@@ -193,7 +196,8 @@ class World:
         self, seconds: float, label: str, act: Callable[[], None], of: object = None, pause: bool = False
     ) -> None:
         self.count += 1
-        self._tasks.append(Task(self.clock.now + seconds, self.count, label, act, of, pause))
+        task = Task(self.clock.now + seconds, self.count, label, act, of, pause)
+        bisect.insort(self._tasks, task, key=lambda it: (it.due, it.number))
 
     def run(self) -> None:
         """Until nothing is left to happen. Raises NeverAtRest."""
@@ -204,7 +208,7 @@ class World:
         raise NeverAtRest(f"{len(self._tasks)} things are still to happen: {self._tasks[0].label}")
 
     def _step(self) -> None:
-        waiting = sorted(self._tasks, key=lambda task: (task.due, task.number))
+        waiting = self._tasks
         first = next((it for it in waiting if it.of is self._last and self._goes_on(it)), waiting[0])
         horizon = self._running_deadline(waiting)
         others = [task for task in waiting if task is not first and task.due < horizon][:MOST_ALTERNATIVES]
@@ -351,21 +355,23 @@ class World:
 
     def _decide(self, invocation: Invocation, request: Request) -> Any:
         fates = fates_of(request.operation, request.rows)
+        rows = self._rows(request)
         function = invocation.sandbox.function.name
         if invocation.deaf:
             fate, invocation.deaf = ALL_LOST, False
         elif invocation.refusing and request.operation == "PutEvents":
             fate = REFUSING
         else:
-            fate = fates[self.choices.take([f"{function}: {request.name}: {fate}" for fate in fates])]
+            fate = fates[self.choices.take(_named(f"{function}: {request.name}", fates))]
             invocation.deaf = fate == ALL_LOST
             invocation.refusing = fate == REFUSING
         self.calls[function, request.name, fate] += 1
         self._note_use(function, request)
         if fate != "done":
             self.faults += 1
-        self.steps.append(Step(invocation.cause, f"{request.name} {fate}", self._rows(request)))
-        self.tell(f"{invocation.name}: {request.name} {self._about(request)}{'' if fate == 'done' else f' - {fate}'}")
+        self.steps.append(Step(invocation.cause, f"{request.name} {fate}", rows))
+        about = self._about(request, rows)
+        self.tell(f"{invocation.name}: {request.name} {about}{'' if fate == 'done' else f' - {fate}'}")
         match fate:
             case "throttled":
                 return wire.refused(request, Refused("ThrottlingException"))
@@ -410,11 +416,12 @@ class World:
             found += [f"{table} {next(iter(key.values()))['S']}" for key in wanted["Keys"]]
         return tuple(found)
 
-    def _about(self, request: Request) -> str:
+    @staticmethod
+    def _about(request: Request, rows: Sequence[str]) -> str:
         """Which row, entry or message: enough to tell two calls of one kind apart, and part of the digest."""
         if request.service == "dynamodb":
             said = zlib.crc32(json.dumps(request.about, sort_keys=True).encode())
-            return f"{' '.join(row.partition(' ')[2][-40:] for row in self._rows(request))} ({said:08x})"
+            return f"{' '.join(row.partition(' ')[2][-40:] for row in rows)} ({said:08x})"
         if request.service == "events":
             return ", ".join(entry["DetailType"] for entry in request.about["Entries"])
         return ""
@@ -469,6 +476,12 @@ def trace_of(cause: str) -> str:
     """The header of a trace of its own."""
     number = _number(cause)
     return f"Root=1-{int(STARTED):08x}-{number % 16**24:024x};Parent={number % 16**16:016x};Sampled=1"
+
+
+@functools.cache
+def _named(call: str, fates: tuple[str, ...]) -> tuple[str, ...]:
+    """The options of what becomes of a call."""
+    return tuple(f"{call}: {fate}" for fate in fates)
 
 
 def _number(text: str) -> int:

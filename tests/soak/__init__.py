@@ -1,1 +1,1 @@
-"""A game day of thousands of orders on an embedded cloud of its own: `make soak`. Not part of `make test`."""
+"""A game day of thousands of orders on its own embedded cloud: `make soak`. Not part of `make test`."""

@@ -1,8 +1,10 @@
 """One embedded cloud and one deployed stack for all system tests (two where two processors run them).
 
-Each test has orders and products of its own.
+Each test has its own orders and products.
 """
 
+import os
+import shutil
 import socket
 from collections.abc import Iterator
 
@@ -15,6 +17,7 @@ from local.stack import TIMELINE_NAME, TIMELINE_TEMPLATE, Stack, attached_to, bu
 from .ear import Ear
 from .shop import Shop
 from .timelines import Timelines
+from .waiting import SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +49,24 @@ def shop(cloud: Cloud, stack: Stack, ear: Ear) -> Shop:
 
 @pytest.fixture(scope="session")
 def timeline(shop: Shop) -> Timelines:
-    """The add-on, deployed beside the shop."""
+    """The add-on, deployed with the shop."""
     template = build(shop.cloud, TIMELINE_TEMPLATE, TIMELINE_NAME)
     deploy(shop.cloud, template, TIMELINE_NAME, attached_to(shop.stack))
     return Timelines.at(shop, TIMELINE_NAME)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=SECONDS * 1000)
+    chromium = shutil.which("chromium")
+    if not chromium:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no chromium here")
+    with sync_playwright() as playwright:
+        # its sandbox does not let root in, which is who runs in a container
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"] if os.getuid() == 0 else []
+        )
+        yield browser
+        browser.close()

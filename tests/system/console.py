@@ -79,8 +79,11 @@ class Console:
         self.open(f"#/sagas/{quote(saga_id, safe='')}")
 
     def sign_in(self, person: Person, password: str | None = None) -> None:
-        self.page.get_by_label("E-mail").fill(person.username)
-        self.page.get_by_label("Password").fill(person.password if password is None else password)
+        self.sign_in_as(person.username, person.password if password is None else password)
+
+    def sign_in_as(self, username: str, password: str) -> None:
+        self.page.get_by_label("E-mail").fill(username)
+        self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Sign in").click()
 
     def look_again(self) -> None:
@@ -119,7 +122,7 @@ class Console:
 
     @property
     def payload(self) -> "Locator":
-        return self.page.get_by_role("dialog")
+        return self.page.get_by_role("complementary")
 
     @property
     def focused(self) -> str:

@@ -1,4 +1,4 @@
-"""Hears everything on the bus, as an add-on would: a catch-all rule into a queue of the tests' own."""
+"""Receives everything on the bus, as an add-on would: a rule for all events, into a queue of the tests."""
 
 import json
 from dataclasses import dataclass, field
@@ -24,13 +24,17 @@ class Ear:
         events.put_targets(Rule="ear", EventBusName=bus, Targets=[{"Id": "ear", "Arn": arn}])
         return cls(sqs, url)
 
-    def about(self, order_id: str) -> list[Event]:
-        """Every event that bears this order's id, in the order in which it was heard."""
+    def everything(self) -> list[Event]:
+        """In the order in which it was heard."""
         while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             self.heard += [json.loads(message["Body"]) for message in messages]
             receipts = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
             self.sqs.delete_message_batch(QueueUrl=self.queue_url, Entries=receipts)
-        return [event for event in self.heard if event["detail"].get("orderId") == order_id]
+        return self.heard
+
+    def about(self, order_id: str) -> list[Event]:
+        """Every event that bears this order's id."""
+        return [event for event in self.everything() if event["detail"].get("orderId") == order_id]
 
     def types_about(self, order_id: str) -> list[str]:
         return [event["detail-type"] for event in self.about(order_id)]

@@ -1,4 +1,4 @@
-"""The commands of docs/runbook.md, as whoever is on call runs them."""
+"""The commands of docs/runbook.md, as the person on call runs them."""
 
 import json
 import subprocess

@@ -69,7 +69,7 @@ class Shop:
             return Answer(error.code, json.loads(error.read() or b"null"), dict(error.headers))
 
     def stocked(self, quantity: int, **fields: Any) -> str:
-        """A product of this test's own, sold, with so many pieces."""
+        """A product of this test, on sale, with this many pieces."""
         product = self.sold(**fields)
         if quantity:
             self.deliver(product, quantity)
@@ -112,7 +112,7 @@ class Shop:
                 return key
 
     def check_out(self, shipping: dict[str, str], **basket: int) -> Answer:
-        """Check out so many of each product, until it is an order whose payment the gateway will approve.
+        """Check out these quantities, until it is an order whose payment the gateway will approve.
 
         It decides by the order's id, which is drawn at random: one order in ten it declines.
         """

@@ -60,7 +60,7 @@ def test_one_checkout_that_cannot_be_handled_keeps_nobody_waiting_and_is_redrive
     assert kept["detail"]["checkoutId"] == poisoned
     assert shop.status(poisoned) == "HTTP 404"
 
-    # when the fault is mended, and the message moved back (on AWS by StartMessageMoveTask, which the emulator lacks)
+    # when the fault is fixed, and the message moved back (on AWS by StartMessageMoveTask, which the emulator lacks)
     sqs, failed = shop.cloud.client("sqs"), shop.resources["FailedCheckouts"]
     (message,) = sqs.receive_message(QueueUrl=failed)["Messages"]
     sqs.send_message(QueueUrl=shop.resources["Checkouts"], MessageBody=message["Body"])

@@ -1,10 +1,10 @@
-"""What `make cost` recorded last is what an order leads to now."""
+"""The last record of `make cost` still shows what an order causes."""
 
 import pytest
 
-from benchmarks.cost.bill import bill, by_guarantee, without_timeline
 from benchmarks.cost.recording import Recorder
-from benchmarks.cost.records import recorded_tallies
+from cost.bill import bill, by_guarantee, without_timeline
+from cost.records import recorded_tallies
 from local.stack import TIMELINE_NAME, deployed
 
 KEPT = recorded_tallies()["confirmed"]

@@ -1,4 +1,4 @@
-"""A service from a stack of its own takes part in the saga, and no existing one changes."""
+"""A service in its own stack takes part in the saga, and no existing one changes."""
 
 import pytest
 

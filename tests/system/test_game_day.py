@@ -1,4 +1,4 @@
-"""Game day: something breaks while orders come in. The runbook's commands mend it, and then each order has ended, once.
+"""Game day: something breaks while orders come in. The runbook's commands fix it, and then each order has ended, once.
 
 A minute of an outage is a few seconds here: longer than an event is retried, which is what matters.
 """
@@ -29,7 +29,7 @@ def empty(shop, service):
 
 
 def until_failed(shop, service, number):
-    """What is in the service's queue, once it is so much."""
+    """The messages of the service's queue, once there are this many."""
     sqs, queue, depth = shop.cloud.client("sqs"), f"{service.title()}FailedEvents", "ApproximateNumberOfMessages"
     eventually(
         lambda: sqs.get_queue_attributes(QueueUrl=shop.resources[queue], AttributeNames=[depth])["Attributes"][depth],

@@ -8,7 +8,7 @@ from local.cloud import EMULATOR_PYTHON, ROOT
 from local.stack import build_dir
 
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
-"""Lambda's Python runtime beside the standard library: boto3, and what it needs."""
+"""Lambda's Python runtime besides the standard library: boto3, and what it needs."""
 
 IMPORT_AS_LAMBDA_DOES = f"""
 import importlib, sys

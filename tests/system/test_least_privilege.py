@@ -1,4 +1,4 @@
-"""Each function may do what it does, and no more: asked as the function's own role, with IAM enforced."""
+"""Each function may do what it does and nothing else: tried with the function's own role, with IAM enforced."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -44,6 +44,7 @@ def attempt(shop, function, operation, request):
         ("IntakeApiFunction", "get_item", PARTNER_ORDER),
         ("NotificationFunction", "put_item", TOLD),
         ("BasketApiFunction", "get_item", KEY),
+        ("PaymentFunction", "get_item", KEY),
     ],
 )
 def test_a_function_reads_or_writes_its_own_table(shop, function, operation, request_):
@@ -65,6 +66,7 @@ def test_a_function_reads_or_writes_its_own_table(shop, function, operation, req
         ("PaymentFunction", "update_item", STOCK),
         ("PaymentFunction", "delete_item", PAYMENT),
         ("PaymentFunction", "delete_item", ANSWER),
+        ("PaymentFunction", "delete_item", KEY),
         ("InventorySagaFunction", "get_item", STOCK),
         ("InventorySagaFunction", "get_item", PAYMENT),
         ("InventoryApiFunction", "get_item", RESERVATION),

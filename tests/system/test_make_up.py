@@ -8,11 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from local.cloud import ROOT
+
+from .followed import Commands, follow, make, steps
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".local", ".venvs", ".aws-sam", "__pycache__", ".*_cache", ".hypothesis")
 
@@ -78,7 +81,7 @@ git() { mkdir -p eventflow; }                   # the clone is here already
 cd() { :; }
 sam() {
   case "$*" in
-    *--tail*) timeout 4 "$(type -P sam)" "$@" || [ $? = 124 ] ;;  # it follows until it is stopped
+    *--tail*) command sam "$@" & sleep 4; kill $!; wait $! || true ;;  # it follows until it is stopped
     *timeline*--guided*) printf '%s\n' "$TIMELINE_ANSWERS" | command sam "$@" ;;
     *--guided*) printf '%s\n' "$ANSWERS" | command sam "$@" ;;
     *) command sam "$@" ;;
@@ -90,7 +93,7 @@ make() { case "$1" in test | lint) echo "make $1 is what runs this" ;; *) comman
 
 
 def answers(template: str, stack_name: str) -> str:
-    """To `sam deploy --guided`: a stack name of its own, and else what it proposes."""
+    """To `sam deploy --guided`: another stack name, otherwise what it proposes."""
     parameters = re.findall(r"^    Type: (?:String|Number|CommaDelimitedList)$", (ROOT / template).read_text(), re.M)
     region, roles_and_rollback, where_to_save = [""], ["", ""], ["", "", ""]
     confirmation = ["n"]
@@ -126,6 +129,63 @@ def test_the_readme_does_what_it_says(running):
     assert re.search(r"^S-1\ndone: ParcelDelivered", said, re.MULTILINE)
 
 
+BRIEFLY = """
+set -euo pipefail
+make() {
+  case "$1" in
+    lint) command make lint TEMPLATES=template.yaml ;;
+    test-unit) .venvs/dev/bin/python -m pytest -q tests/unit/test_{points,loyalty,house_rules,samples,schemas}.py \
+      tests/unit/test_{operations,asked_by_aws,runbook,versions}.py ;;
+    *) command make "$@" ;;
+  esac
+}
+"""
+"""`make lint` and `make test-unit`, of what a new service has to do with."""
+
+
+def test_the_tutorial_leads_to_a_service_that_works_and_the_orders_under_way_notice_nothing(running):
+    # given orders that come all the time
+    orders_in_a_row = """
+    . .local/env
+    for each in $(seq 1000); do
+      test ! -e enough || exit 0
+      curl -sf "$API_URL/orders" -H "Authorization: $OTHER_SHOPPER_TOKEN" -H "Idempotency-Key: under-way-$each" \
+        -d "{\\"productId\\": \\"$DEMO_PRODUCT\\", \\"quantity\\": 1}" || exit 1
+      echo; sleep 3
+    done"""
+    shell = "if [ -e shell ]; then . ./shell; fi; set -a" + BRIEFLY
+    with ThreadPoolExecutor() as meanwhile:
+        ordering = meanwhile.submit(run, running, orders_in_a_row, seconds=900)
+        try:
+            # when the page is followed
+            for step in steps((ROOT / "docs" / "tutorial.md").read_text()):
+                if isinstance(step, Commands):
+                    follow(
+                        step, lambda script: run(running, f"{shell}\n{script}\nset +u; export -p > shell", seconds=400)
+                    )
+                else:
+                    make(step, running)
+        finally:
+            (running / "enough").touch()
+
+    # then each of the orders was taken, and came to its end
+    placed = ordering.result()
+    assert placed.returncode == 0, placed.stdout + placed.stderr
+    ids = {json.loads(line)["orderId"] for line in placed.stdout.splitlines()}
+    ended = run(
+        running,
+        """. .local/env
+        for each in $(seq 60); do
+          curl -sf "$API_URL/orders?limit=100" -H "Authorization: $OTHER_SHOPPER_TOKEN" > listed
+          grep -qE '"(PENDING|PAID|RESERVED)"' listed || exit 0
+          sleep 0.5
+        done; exit 1""",
+    )
+    assert ended.returncode == 0
+    listed = {it["orderId"]: it["status"] for it in json.loads((running / "listed").read_text())["items"]}
+    assert {listed.get(order, "not listed") for order in ids} <= {"CONFIRMED", "PAYMENT_FAILED"}
+
+
 def test_make_up_leaves_what_a_shell_needs(running):
     variables = run(running, ". .local/env && env").stdout
 
@@ -139,7 +199,7 @@ def test_make_up_leaves_what_a_shell_needs(running):
 
 
 def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
-    # given it is on: its console answers, and it tells of the demo's orders, here and over HTTP
+    # given it is on: its console answers, and it shows the demo's orders, here and over HTTP
     newest = '"$TIMELINE_API_URL/timelines?limit=1" -H "Authorization: $OPERATOR_TOKEN"'
     there = run(running, f'. .local/env && curl -sf "$CONSOLE_URL" && curl -sf {newest}')
     assert there.returncode == 0, there.stderr
@@ -149,10 +209,17 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     assert drawn.stdout.startswith(f"{order_id}\n")
     assert "OrderCreated" in drawn.stdout
 
+    # and where it is, and how to sign in there, can be asked for again
+    asked = run(running, "make console", seconds=60)
+    known = env_of(running)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.startswith(f"{known['CONSOLE_URL']}\n")
+    assert f"sign in as {known['OPERATOR_EMAIL']}, password {known['OPERATOR_PASSWORD']}" in asked.stdout
+
     # when
     off = run(running, "make up TIMELINE=off")
 
-    # then it is no more, for a shell that knew it neither
+    # then it is gone, also for a shell that knew it
     assert off.returncode == 0, off.stderr
     assert "Take the timeline away" in off.stdout
     gone = run(
@@ -161,6 +228,8 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     assert gone.stdout == "at <>\n"
     (error,) = errors(run(running, f"make timeline ORDER={order_id}"))
     assert error.startswith("error: there is no stack eventflow-timeline")
+    (error,) = errors(run(running, "make console"))
+    assert error == "error: no timeline listens to the bus of eventflow: make up"
 
 
 def env_of(clone: Path) -> dict[str, str]:
@@ -179,7 +248,7 @@ def test_make_token_renews_the_tokens_and_nothing_else(running):
     before = env_of(running)
     look = """. .local/env && curl -sf "$API_URL/orders?limit=100" -H "Authorization: $SHOPPER_TOKEN" &&
       curl -sf "$API_URL/orders?limit=100" -H "Authorization: $OTHER_SHOPPER_TOKEN" &&
-      stat -c %y .local/sam-*.log"""
+      python3 -c 'import glob, os; print({it: os.stat(it).st_mtime_ns for it in glob.glob(".local/sam-*.log")})'"""
     seen = run(running, look)
     assert seen.returncode == 0, seen.stderr
 

@@ -1,4 +1,4 @@
-"""What failed is listed with the reason, and sent again to whoever failed on it and to nobody else."""
+"""What failed is listed with the reason, and sent again only to the consumer that failed on it."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def function_arn(shop, function):
     return configuration["FunctionArn"]
 
 
-def test_an_event_stays_until_its_consumer_is_mended_and_then_goes_to_that_one_alone(shop):
+def test_an_event_stays_until_its_consumer_is_fixed_and_then_goes_only_to_that_one(shop):
     # given a payment service that may not write
     def refuse(operation, body, call):
         return REFUSED if operation == "PutItem" and shop.resources["PaymentsTable"] in body else call()
@@ -51,7 +51,7 @@ def test_an_event_stays_until_its_consumer_is_mended_and_then_goes_to_that_one_a
         eventually(lambda: order in json.dumps(shop.messages("PaymentFailedEvents")), bool)
         (kept,) = failed(shop, *about)
 
-        # then whoever asks is told who failed and why
+        # then anyone who asks is told who failed and why
         assert (kept["service"], kept["consumer"], kept["detailType"]) == ("payment", "PaymentFunction", "OrderCreated")
         assert "injected by a test" in kept["reason"]
         log = said(shop, "logs", order)
@@ -74,7 +74,7 @@ def test_an_event_stays_until_its_consumer_is_mended_and_then_goes_to_that_one_a
     heard = Counter(it["detail-type"] for it in shop.until_heard(order, "OrderConfirmed", "EventRedriven"))
     once = ["OrderCreated", "InventoryReserved", "PaymentSucceeded", "OrderConfirmed", "EventRedriven"]
     assert heard == dict.fromkeys(once, 1)
-    # and whoever listens knows what was fixed
+    # and anyone who listens knows what was fixed
     (redriven,) = [it["detail"] for it in shop.ear.about(order) if it["detail-type"] == "EventRedriven"]
     assert (redriven["service"], redriven["function"], redriven["outcome"]) == ("payment", "PaymentFunction", "handled")
     assert redriven["metadata"]["causationId"] == kept["eventId"]

@@ -23,7 +23,7 @@ HANDLED_BY = CONSUMERS | {
     "microservice_x_test_event": ("IntakeFunction",),
     "PartnerOrderReceived": (),
 }
-"""Who hears what of the archive, by the rules of the template."""
+"""Which consumer gets which archived event, by the rules of the template."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def since():
 
 
 def replay(shop, since, *options):
-    """`python -m ops replay`, as whoever runs the shop calls it; returns the replay's name."""
+    """`python -m ops replay`, as the shop's operator calls it; returns the replay's name."""
     finished = subprocess.run(
         [sys.executable, "-m", "ops", "replay", "--since", since, "--stack-name", shop.stack.name, *options],
         cwd=ROOT,
@@ -64,7 +64,7 @@ def check_out(shop, product, shipping):
 
 
 def shipping():
-    """Someone's, whom nobody else in the logs is called."""
+    """A name that nobody else in the logs has."""
     mark = uuid.uuid4().hex
     return {
         "firstName": f"Zoe{mark}",
@@ -78,13 +78,17 @@ def shipping():
 
 
 def rows(shop):
-    """Everything that is in any table, but for the records of what was handled."""
+    """Everything that is in any table, but for the records of what was handled, and until when it was claimed."""
     dynamodb = shop.cloud.client("dynamodb")
     found = {}
     for logical, physical in shop.resources.items():
         if logical.endswith("Table") and logical != "IdempotencyTable":
             pages = dynamodb.get_paginator("scan").paginate(TableName=physical, ConsistentRead=True)
-            items = [json.dumps(item, sort_keys=True) for page in pages for item in page["Items"]]
+            items = [
+                json.dumps({name: it for name, it in item.items() if name != "claimedUntil"}, sort_keys=True)
+                for page in pages
+                for item in page["Items"]
+            ]
             found[logical] = sorted(items)
     return found
 
@@ -95,7 +99,7 @@ def heard(shop):
 
 
 def until_handled(shop, events, times):
-    """Until each of the events was handed so often to everyone who hears it. Logs are written when that has ended."""
+    """Wait until each event was delivered this often to each of its consumers. Logs are written when that has ended."""
     wanted = {function: [] for functions in HANDLED_BY.values() for function in functions}
     for event in events:
         for function in HANDLED_BY[event["detail-type"]]:
@@ -184,7 +188,7 @@ def test_a_price_list_that_was_lost_is_rebuilt(shop, since):
     assert (answer.status, answer.body["totalPrice"]) == (201, 2100)
     assert shop.call("POST", "/orders", {"productId": retired, "quantity": 1}).status == 422
 
-    # and the replay was meant for that rule alone (the emulator replays to all)
+    # and the replay was meant only for that rule (the emulator replays to all)
     events = shop.cloud.client("events")
     (filtered,) = events.describe_replay(ReplayName=name)["Destination"]["FilterArns"]
     targets = events.list_targets_by_rule(Rule=filtered.rpartition("/")[2], EventBusName=shop.stack.event_bus)

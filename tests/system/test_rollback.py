@@ -30,7 +30,7 @@ def test_a_bad_deployment_is_rolled_back_by_the_alias_and_what_failed_meanwhile_
         (event,) = eventually(lambda: failed(shop, "--order", order), len)
         assert event["consumer"] == "PaymentFunction"
 
-        # and whoever is on call puts the alias back, as the runbook says
+        # and the person on call puts the alias back, as the runbook says
         aws = [str(Path(sys.executable).parent / "aws"), "lambda", "update-alias", "--function-name", name]
         subprocess.run([*aws, "--name", "live", "--function-version", before], env=shop.cloud.environment(), check=True)
     finally:

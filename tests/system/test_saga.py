@@ -111,25 +111,25 @@ def test_of_two_vetoes_the_first_names_the_status_and_nothing_is_kept(shop):
 
 def test_one_missing_line_reserves_none(shop):
     # given
-    plenty, scarce = shop.stocked(9), shop.stocked(1)
+    plenty, little = shop.stocked(9), shop.stocked(1)
 
     # when
-    order = shop.place_lines({plenty: 2, scarce: 2})
+    order = shop.place_lines({plenty: 2, little: 2})
 
     # then
     assert shop.until(order, "INVENTORY_FAILED")
-    assert (shop.stock_of(plenty), shop.stock_of(scarce)) == (9, 1)
+    assert (shop.stock_of(plenty), shop.stock_of(little)) == (9, 1)
 
 
 def test_an_order_cancelled_while_pending_is_never_kept(shop):
-    # given an order that no service hears of
+    # given an order that no service receives
     product = shop.stocked(5)
     with not_listening(shop, "PaymentFunction"), not_listening(shop, "InventorySagaFunction"):
         order = shop.place(product, 2)
         (created,) = shop.until_heard(order, "OrderCreated")
         assert shop.status(order) == "PENDING"
 
-    # when it is cancelled, and then heard of: the undo comes before the do
+    # when it is cancelled, and then received: the undo comes before the do
     assert shop.cancel(order).body["status"] == "CANCELLED"
     for table in ("PaymentsTable", "ReservationsTable"):
         eventually(lambda table=table: shop.row(table, order), lambda row: row and row["status"]["S"] == "CANCELLED")

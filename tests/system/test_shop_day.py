@@ -1,4 +1,4 @@
-"""A day in the shop, over HTTP alone: a shopper's, and an operator's."""
+"""A day in the shop, only over HTTP: a shopper's, and an operator's."""
 
 import uuid
 
@@ -13,7 +13,7 @@ SHIPPING = {
 
 
 def test_a_shoppers_day(shop):
-    # given a shop with two products in a category of its own, and one elsewhere
+    # given a shop with two products in a new category, and one elsewhere
     category = f"mugs-{uuid.uuid4()}"
     blue, red = (shop.stocked(9, category=category, name=name, unitPrice=1250) for name in ("Blue mug", "Red mug"))
     lamp = shop.stocked(9, name="Lamp", unitPrice=4000)

@@ -1,6 +1,6 @@
 """`make smoke` passes on a stack that is right, leaves nothing behind but orders, and fails on stacks that are not.
 
-On a stack of its own, beside the one of the other tests: they set off its alarms, and leave failed events.
+On its own stack, not the one of the other tests: they set off its alarms, and leave failed events.
 """
 
 import json
@@ -166,7 +166,7 @@ def test_a_stack_that_is_right_passes_and_only_its_orders_stay(smoked):
     (suite,) = ElementTree.parse(said.junit).getroot()
     assert (suite.attrib["failures"], suite.attrib["skipped"]) == ("0", "0")
     assert int(suite.attrib["tests"]) == len(suite) == said.text.count("✓") > 20
-    # and it has shopped, and nothing of it is left but the orders
+    # and it has shopped, and only the orders are left
     ends = smoked.orders(said.run)
     ends.remove("PAYMENT_FAILED" if "PAYMENT_FAILED" in ends else "CONFIRMED")  # the basket's: nobody chose its id
     assert ends == ["CANCELLED", "CONFIRMED", "INVENTORY_FAILED"]
@@ -371,7 +371,7 @@ def test_a_missing_permission_is_named_by_the_event_that_failed_for_it(smoked):
     assert said.run not in smoked.products()
     assert smoked.users(said.run) == []
 
-    # and once the permission is back, a redrive of what it names completes the order
+    # and once the permission is back, a redrive of the events that it names completes the order
     redrive = [sys.executable, "-m", "ops", "redrive", "--stack-name", smoked.name, "--order", command[1]]
     environment = smoked.cloud.environment() | {"PYTHONPATH": "functions"}
     subprocess.run(redrive, cwd=ROOT, env=environment, check=True, timeout=60, stdout=subprocess.DEVNULL)

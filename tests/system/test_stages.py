@@ -150,7 +150,7 @@ def test_two_stages_side_by_side_see_nothing_of_each_other_and_leave_nothing_beh
     # when a parameter of one changes
     changed(cloud, dev.stack, PaymentFailureRate="100")
 
-    # then an order that would have been paid before is not, for the alias leads to a version with the new value
+    # then an order that would have been paid before is not: the alias points to a version with the new value
     assert dev.until(dev.place("mug"), *ENDED) == "PAYMENT_FAILED"
     payments = cloud.client("lambda").get_function_configuration(
         FunctionName=dev.resources["PaymentFunction"], Qualifier="live"

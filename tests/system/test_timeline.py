@@ -1,4 +1,4 @@
-"""The timeline add-on beside the shop: what it tells of an order, to whom, and that nobody notices it."""
+"""The timeline add-on and the shop: what it tells of an order, to whom, and that nobody notices it."""
 
 import json
 import time
@@ -45,20 +45,24 @@ def test_a_confirmed_order_is_told_from_its_beginning_to_its_end(shop, timeline)
     for event in told["events"]:
         assert event["offsetMs"] == (instant(event["time"]) - instant(first["time"])) / timedelta(milliseconds=1)
         if event is not first:
-            cause = events[event["causationId"]]
-            assert event["gapMs"] == event["offsetMs"] - cause["offsetMs"] >= 0
+            causes = [events[cause] for cause in event["causes"]]
+            assert event["causationId"] in event["causes"]
+            assert event["gapMs"] == event["offsetMs"] - max(cause["offsetMs"] for cause in causes)
     assert {event["type"]: event["role"] for event in told["events"]} == {
         **dict.fromkeys(CONFIRMED, "step"),
         "OrderConfirmed": "outcome",
     }
-    # the order waited for whichever of the two came last
+    # the confirmation follows both, and waited for the later of the two
+    followed = [events[cause] for cause in last["causes"]]
+    assert {event["type"] for event in followed} == {"PaymentSucceeded", "InventoryReserved"}
     path = [event["type"] for event in told["events"] if event.get("critical")]
-    assert path == ["OrderCreated", events[last["causationId"]]["type"], "OrderConfirmed"]
+    assert path == ["OrderCreated", max(followed, key=lambda it: it["time"])["type"], "OrderConfirmed"]
 
     # and all of it in a few words
     assert {name: it for name, it in told.items() if name != "events"} == {
         "id": order,
         "status": "done",
+        "ending": "succeeded",
         "outcome": "OrderConfirmed",
         "started": first["time"],
         "lastEvent": last["time"],
@@ -74,6 +78,10 @@ def test_an_order_that_was_called_off_is_told_until_all_of_it_is_undone(shop, ti
     told = timeline.until_told(order, *DECLINED)
 
     assert (told["status"], told["outcome"]) == ("done", "OrderCancelled")
+    assert (told["ending"], told["failedStep"]) == ("failed", "PaymentFailed")
+    (failed,) = (event for event in told["events"] if event["role"] == "failure")
+    assert told["reason"] == failed["reason"] == failed["detail"]["reason"]
+    assert order in [item["id"] for item in timeline.listed(ending="failed", type="PaymentFailed", limit="100")]
     assert {event["type"]: event["role"] for event in told["events"]} == {
         "OrderCreated": "step",
         "InventoryReserved": "step",
@@ -157,14 +165,52 @@ def test_whom_to_send_an_order_to_is_nowhere_in_its_timeline(shop, timeline):
     assert order in everything
 
 
+# What consumers gave up on
+
+
+def test_what_its_consumers_gave_up_on_is_on_an_orders_timeline_for_operators(shop, timeline):
+    # given an order's event that no consumer can read
+    order, event_id = str(uuid.uuid4()), str(uuid.uuid4())
+    metadata = {"eventId": event_id, "correlationId": order, "occurredAt": 1000 * int(time.time())}
+    detail = {"orderId": order, "userId": shop.people.shopper.sub, "items": "three mugs", "metadata": metadata}
+
+    # when
+    shop.put_event("eventflow.orders", "OrderCreated", detail)
+
+    # then each service that gave up is under it, with the reason
+    told = eventually(
+        lambda: timeline.ask(order).body, lambda seen: len([*filter(is_give_up, seen.get("events", []))]) == 3
+    )
+    gave_up = {step["lane"]: step for step in told["events"] if is_give_up(step)}
+    assert gave_up.keys() == {"payment", "inventory", "notification"}
+    for step in gave_up.values():
+        assert (step["type"], step["causes"]) == ("OrderCreated", [event_id])
+        assert "items" in step["failure"]["exception"]
+        assert step["failure"]["attempts"] == 3
+    # and the saga stands as before
+    assert (told["status"], told["lastType"], told["eventCount"], told["giveUps"]) == ("open", "OrderCreated", 1, 3)
+    # its shopper sees none of that
+    own = timeline.ask(order, shop.people.shopper).body
+    assert [step["type"] for step in own["events"]] == ["OrderCreated"]
+    assert "giveUps" not in own
+    # what it is found by: what its id begins with, its event's
+    for prefix in (order[:8], event_id[:13]):
+        assert order in [item["id"] for item in timeline.listed(find=prefix)]
+
+
+def is_give_up(step):
+    return step["role"] == "giveUp"
+
+
 # A bus of somebody else's
 
 
 def test_it_listens_to_a_bus_that_is_not_eventflows(timeline):
     foreign = {
-        "EventSources": "acme.,emca",
+        "OnlySources": "acme.,emca",
         "CorrelationId": "detail.shipment.ref",
-        "Outcomes": "Delivered",
+        "GoodOutcomes": "Delivered",
+        "BadOutcomes": "",
         "Compensations": "",
         "OmittedFields": "secret",
     }
@@ -205,9 +251,10 @@ def test_it_listens_to_a_bus_that_is_not_eventflows(timeline):
 
         # what is of no parcel is kept by the day
         kept = acme.kept()
-        day = f"unplaced#{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
-        assert kept.keys() == {"saga#4711", "saga#depot 7: ü, 100% (1+1)", day}
-        assert sorted(row["type"] for row in kept[day]) == ["DepotClosed", "DepotMoved", "DepotOpened", "DepotPainted"]
+        day = f"unplaced#{datetime.fromtimestamp(now, UTC):%Y-%m-%d}#"
+        unplaced = [row["type"] for partition, rows in kept.items() if partition.startswith(day) for row in rows]
+        assert sorted(unplaced) == ["DepotClosed", "DepotMoved", "DepotOpened", "DepotPainted"]
+        assert {it for it in kept if not it.startswith(day)} == {"saga#4711", "saga#depot 7: ü, 100% (1+1)"}
 
         # and nothing is kept that is not to be kept, or was not said to it
         assert not [secret for secret in ("secret", "x1", "x2", "other.depot") if secret in json.dumps(kept)]
@@ -253,7 +300,7 @@ def test_an_event_that_cannot_be_kept_ends_in_the_queue_with_the_reason(timeline
         assert len(alone.messages("TimelineFailedEvents")) == 2
 
 
-def test_of_a_saga_too_big_to_be_looked_at_every_event_is_kept_and_the_newest_are_told(timeline):
+def test_of_a_saga_too_big_to_be_looked_at_every_event_is_kept_and_its_summary_moves_with_the_newest(timeline):
     with timeline.attached_again() as alone:
         # given a saga of more than DynamoDB reads at once, a megabyte
         saga, big = str(uuid.uuid4()), "x" * 190_000
@@ -266,11 +313,11 @@ def test_of_a_saga_too_big_to_be_looked_at_every_event_is_kept_and_the_newest_ar
             alone.put_event("eventflow.orders", "OrderCreated", {"big": big, "metadata": each})
         alone.until_at_rest()
 
-        # then whoever is on call is told that it has no summary, and of which event
-        records = alone.messages("TimelineFailedEvents")
-        assert {record["responsePayload"]["errorType"] for record in records} == {"TooManyEvents"}
-        # (any whose look came when the megabyte was full: the last one's did, at least)
-        assert all(record["requestPayload"]["detail"]["metadata"] in metadata for record in records)
+        # then nothing has failed, and its summary says that it is cut, and when it last moved
+        assert alone.messages("TimelineFailedEvents") == []
+        (listed,) = alone.listed()
+        assert (listed["id"], listed["cut"]) == (saga, True)
+        assert instant(listed["lastEvent"]).timestamp() * 1000 == pytest.approx(metadata[-1]["occurredAt"])
         # and nothing of it is lost
         *events, _ = alone.kept()[f"saga#{saga}"]
         assert [row["eventId"] for row in events] == [f"e{n}" for n in range(7)]
@@ -377,6 +424,11 @@ def everything_of(shop):
     }
 
 
+def without_the_usual(told):
+    """What a timeline tells of the saga itself: what is usual depends on the others that it knows."""
+    return {**told, "events": [{**event, "usualMs": None} for event in told["events"]]}
+
+
 def test_switched_on_and_off_while_orders_flow_it_disturbs_none_and_catches_up_by_a_replay(shop, timeline):
     # given a shop without it, and an order in it
     since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -398,9 +450,13 @@ def test_switched_on_and_off_while_orders_flow_it_disturbs_none_and_catches_up_b
         # and what was before is told once the archive has been replayed to it
         shop.until_heard(meanwhile, *CONFIRMED)
         replay(shop, since, "--rule", late.stack.name)
-        assert late.until_told(early, *CONFIRMED) == timeline.until_told(early, *CONFIRMED)
+        assert without_the_usual(late.until_told(early, *CONFIRMED)) == without_the_usual(
+            timeline.until_told(early, *CONFIRMED)
+        )
         late.until_told(meanwhile, *CONFIRMED)
-        assert late.until_told(later, *DECLINED) == timeline.until_told(later, *DECLINED)
+        assert without_the_usual(late.until_told(later, *DECLINED)) == without_the_usual(
+            timeline.until_told(later, *DECLINED)
+        )
         last = shop.place(product)
 
     # when it is off again, then nothing has changed either, and every order has ended

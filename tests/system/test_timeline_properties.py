@@ -17,14 +17,15 @@ from ops.people import Person
 
 from .timelines import Timelines
 
-SAGAS = 500
+SAGAS = 250
 AT_ONCE = 20
 STUCK_AFTER = timedelta(hours=1)
 
 SEED = int(os.environ.get("TIMELINE_SEED") or time.time_ns())
 """What the sagas are made of. A failure tells it; with it in the environment they are made again."""
 
-OUTCOMES = ("OrderConfirmed", "OrderCancelled", "PartnerOrderReceived")
+GOOD = ("OrderConfirmed", "PartnerOrderReceived")
+OUTCOMES = (*GOOD, "OrderCancelled")
 UNDONE_BY = {
     "OrderConfirmed": "OrderCancelled",
     "PaymentSucceeded": "PaymentRefunded",
@@ -55,6 +56,13 @@ class Happening:
     source: str
     type: str
     detail: dict[str, Any]
+    arrived: int = field(default=0, compare=False)
+    """When the table first had it."""
+
+    @property
+    def cause(self) -> str | None:
+        cause = self.detail.get("metadata", {}).get("causationId")
+        return None if cause is None else str(cause)
 
     @property
     def place(self) -> tuple[int, str, str, str]:
@@ -77,12 +85,13 @@ def happenings(chance: random.Random, saga: str, owner: str | None) -> Iterator[
     at = round(time.time() - 60 * minutes) * 1000
     # so many sagas take their time: most are short
     (story,) = chance.choices(list(STORIES.values()), [1 if " " in types else 8 for types in STORIES.values()])
+    cause: dict[str, str] = {}
     for number, detail_type in enumerate(story.split()):
         twins = chance.random() < 0.2
         at += 0 if twins else chance.randint(1, 3_000)
         event_id = str(uuid.UUID(int=chance.getrandbits(128)))
-        metadata = {"eventId": event_id, "occurredAt": at, "correlationId": saga}
-        detail: dict[str, Any] = {"orderId": saga, "n": chance.randint(0, 9)}
+        metadata = {"eventId": event_id, "occurredAt": at, "correlationId": saga, **cause}
+        detail: dict[str, Any] = {"orderId": saga, "n": chance.randint(0, 9), "reason": f"because of {number}"}
         if owner and (not number or chance.random() < 0.5):
             detail["userId"] = owner
         match chance.random():
@@ -90,36 +99,55 @@ def happenings(chance: random.Random, saga: str, owner: str | None) -> Iterator[
                 at = at // 1000 * 1000
                 yield Happening(at, "", "eventflow.elsewhere", detail_type, detail)
             case luck if luck < 0.2:
+                cause = {"causationId": event_id}
                 told = {**detail, "metadata": metadata}
                 yield Happening(at, event_id, "eventflow.orders", detail_type, told)
                 yield Happening(at, event_id, "microservice_x.copyist", f"{detail_type}Noticed", told)
             case _:
+                cause = {"causationId": event_id}
                 yield Happening(at, event_id, "eventflow.orders", detail_type, {**detail, "metadata": metadata})
 
 
 def in_order(happened: list[Happening]) -> list[Happening]:
-    return sorted(happened, key=lambda event: event.place)
+    """By time; in one moment what led to another before it, and then as they came."""
+
+    def ahead(event: Happening) -> int:
+        """How many, one after another, led to it in that moment."""
+        leading = [it for it in happened if it.event_id == event.cause and it.at == event.at]
+        return 1 + ahead(leading[0]) if leading else 0
+
+    return sorted(happened, key=lambda event: (event.at, ahead(event), event.arrived))
 
 
 def told(saga: str, happened: list[Happening]) -> dict[str, Any]:
     """The oracle: what the list says of a saga whose events came once each, and in order."""
     seen: set[str] = set()
-    outcome = None
+    outcome = failed = None
     first, last = in_order(happened)[0], in_order(happened)[-1]
     for event in in_order(happened):
         seen.add(event.type)
-        outcome = event.type if event.type in OUTCOMES else outcome
+        outcome = event if event.type in OUTCOMES else outcome
+        failed = failed or (event if event.type.endswith("Failed") else None)
     to_undo = {done for done, undone in UNDONE_BY.items() if done in seen and undone not in seen}
-    ended = outcome is not None and not (outcome in UNDONE_BY.values() and to_undo)
+    ended = outcome is not None and not (outcome.type in UNDONE_BY.values() and to_undo)
     is_old = first.at < (time.time() - STUCK_AFTER.total_seconds()) * 1000
+    why = failed or outcome
+    if ended and outcome:
+        came_after = failed is not None and failed.at <= outcome.at
+        ending = "succeeded" if outcome.type in GOOD else "failed" if came_after else "calledOff"
+    else:
+        ending = "stuck" if is_old else "open"
     return {
         "id": saga,
         "status": "done" if ended else "stuck" if is_old else "open",
+        "ending": ending,
         "started": iso(first.at),
         "lastEvent": iso(last.at),
         "lastType": last.type,
         "eventCount": len(happened),
-        **({"outcome": outcome} if outcome else {}),
+        **({"outcome": outcome.type} if outcome else {}),
+        **({"failedStep": failed.type} if failed else {}),
+        **({"reason": why.detail["reason"]} if why else {}),
         **({"ended": iso(last.at), "durationMs": last.at - first.at} if ended else {}),
     }
 
@@ -175,6 +203,16 @@ def world(timeline: Timelines) -> Iterator[World]:
 
         list(producers.map(deliver, [deliveries[start : start + 3] for start in range(0, len(deliveries), 3)]))
         timelines.until_at_rest()
+        arrived = {
+            (saga, row["position"]): int(row["arrivedAt"])
+            for saga, rows in timelines.kept().items()
+            for row in rows
+            if "arrivedAt" in row
+        }
+        for saga, happened in sagas.items():
+            for index, event in enumerate(happened):
+                position = "#".join([f"{event.at:013}", event.event_id, event.source, event.type])
+                happened[index] = replace(event, arrived=arrived.get((f"saga#{saga}", position), 0))
         yield World(SEED, timelines, sagas, owned)
 
 
@@ -191,7 +229,7 @@ def test_every_timeline_is_that_of_ordered_single_delivery(world):
         assert [
             Happening(int(it["occurredAt"]), it["eventId"], it["source"], it["type"], json.loads(it["detail"]))
             for it in events
-        ] == in_order(happened)
+        ] == sorted(happened, key=lambda event: event.place)
     # and as they are told
     for saga in random.Random(world.seed).sample(list(world.sagas), 20):
         events = world.timelines.ask(saga).body["events"]

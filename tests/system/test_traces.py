@@ -245,7 +245,7 @@ def test_x_ray_is_found_again_and_if_it_dies_is_started_on_the_port_that_functio
         os.kill(json.loads((tmp_path / "xray.pid").read_text())["pid"], signal.SIGKILL)
         eventually(lambda: xray.endpoint(tmp_path), lambda endpoint: endpoint is None)
 
-        # then it is started anew
+        # then it is started again
         assert xray.start(tmp_path, daemon) == daemon
         assert xray.endpoint(tmp_path)
     finally:

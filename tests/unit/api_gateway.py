@@ -1,4 +1,4 @@
-"""What API Gateway does with a request: lets in whom the route lets in, and calls the service whose route it is."""
+"""What API Gateway does with a request: checks who may use the route, and calls the service of the route."""
 
 import importlib
 import json
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .lambda_context import LambdaContext
+from .sam_template import ALL_FUNCTIONS, service_of, triggers
 
 SERVICES = {
-    "/products": "catalog",
-    "/basket": "basket",
-    "/orders": "orders",
-    "/inventory": "inventory",
-    "/partner-orders": "intake",
-    "/timelines": "timeline",
+    "/" + route["Path"].split("/")[1]: service_of(function)
+    for function in ALL_FUNCTIONS
+    for route in triggers(function, "Api").values()
 }
+"""Whose routes begin so."""
 OPERATOR = {"sub": "olga", "cognito:groups": "operators"}
 ADA = {"sub": "ada"}
 BOB = {"sub": "bob"}

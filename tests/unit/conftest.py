@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from .sam_template import ALL_FUNCTIONS, environment
+
 if TYPE_CHECKING:
     from .memory_dynamodb import MemoryDynamoDB
 
@@ -21,22 +23,18 @@ os.environ |= {
     "POWERTOOLS_TRACE_DISABLED": "true",
     "POWERTOOLS_METRICS_NAMESPACE": "eventflow-unit",
     "EVENT_BUS": "bus",
-    # tables by their names in the template
-    "IDEMPOTENCY_TABLE": "IdempotencyTable",
-    "PRODUCTS_TABLE": "ProductsTable",
-    "BASKETS_TABLE": "BasketsTable",
-    "PRICES_TABLE": "OrdersPricesTable",
-    "ORDERS_TABLE": "OrdersTable",
-    "PAYMENTS_TABLE": "PaymentsTable",
+    # tables by their names in the template; of two price lists that of orders
+    **{
+        variable: table["Ref"]
+        for function in ALL_FUNCTIONS
+        for variable, table in environment(function).items()
+        if variable.endswith("_TABLE")
+    },
     "PAYMENT_FAILURE_RATE": "10",
-    "SIMULATED_GATEWAY_TABLE": "SimulatedGatewayTable",
-    "INVENTORY_TABLE": "InventoryTable",
-    "RESERVATIONS_TABLE": "ReservationsTable",
-    "PARTNER_ORDERS_TABLE": "PartnerOrdersTable",
-    "NOTIFICATIONS_TABLE": "NotificationsTable",
     "TOPIC_ARN": "",
-    "TIMELINE_TABLE": "TimelineTable",
-    "OUTCOMES": "OrderConfirmed,OrderCancelled,PartnerOrderReceived",
+    "GOOD_OUTCOMES": "OrderConfirmed,PartnerOrderReceived",
+    "BAD_OUTCOMES": "OrderCancelled",
+    "BUCKETS": "8",
     "COMPENSATIONS": "OrderConfirmed=OrderCancelled,PaymentSucceeded=PaymentRefunded",
     "STUCK_AFTER_SECONDS": "900",
     "OPERATOR_FIELDS": "availableQty",
@@ -66,8 +64,14 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
+def first_layer_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each delivery reaches the decision: that an event is consumed once is told in test_subscriber."""
+    monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
+
+
+@pytest.fixture
 def db(monkeypatch: pytest.MonkeyPatch) -> MemoryDynamoDB:
-    """All tables, empty, behind every service; basket and orders each with a price list of its own."""
+    """All tables, empty, behind every service; basket and orders each have their own price list."""
     import basket.http
     from eventflow import price_list, store
     from inventory import warehouse

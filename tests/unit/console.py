@@ -1,4 +1,4 @@
-"""The console's function, which stands in a folder of its own: not in functions/, and so no package of theirs."""
+"""The console's function. It is in its own folder, not in functions/, so it is not one of their packages."""
 
 import importlib.util
 from types import ModuleType

@@ -2,14 +2,18 @@
 gives an event up, really evaluated.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from jsonata import JException, Jsonata
 
 from .sam_template import TIMELINE, definition
+
+State = dict[str, Any]
 
 STATES = definition("Keeper")["States"]
 (BRANCH,) = STATES["Try"]["Branches"]
@@ -17,16 +21,71 @@ STATES = definition("Keeper")["States"]
 DEFAULTS = {name: str(it.get("Default", name)) for name, it in TIMELINE["Parameters"].items()}
 
 
-def kept(event: Mapping[str, Any], **parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def kept(event: Mapping[str, Any], arrived: str = "2026-11-20T12:00:01Z", **parameters: str) -> tuple[State, State]:
     """The variables, and the arguments of the write. Parameters that are not given have their defaults."""
     given = {"Table": "TimelineTable", **DEFAULTS, **parameters}
-    bindings: dict[str, Any] = {"states": {"input": event}}
-    for state in ("Read", "Place"):
-        # all assignments of a state see what was before it
-        assigned = BRANCH["States"][state]["Assign"]
-        bindings |= {name: _evaluated(it, given, bindings) for name, it in assigned.items()}
+    execution = {"Id": "execution-1", "StartTime": arrived}
+    bindings: State = {"states": {"input": event, "context": {"Execution": execution}}}
+    assign(bindings, given, "Event or failure?", "Read", "Place")
     arguments = _evaluated(BRANCH["States"]["Keep"]["Arguments"], given, bindings)
     return {name: it for name, it in bindings.items() if name != "states"}, arguments
+
+
+def row_of(write: State) -> State:
+    """The item that an update of a row that is not there makes."""
+    names, values = write["ExpressionAttributeNames"], write["ExpressionAttributeValues"]
+    assignments, _, _ = write["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
+    row = dict(write["Key"])
+    for assignment in re.split(r", (?=#|\w+ =)", assignments):
+        name, _, value = assignment.partition(" = ")
+        placeholder = value.removeprefix("if_not_exists(arrivedAt, ").removesuffix(")")
+        row[names.get(name, name)] = values[placeholder]
+    return row
+
+
+def summed_up(rows: Sequence[State], cut: Sequence[State] = (), **parameters: str) -> State:
+    """The summary that it writes of a saga of these rows, in order of their positions; of `cut` it reads only these of
+    the rows that follow.
+    """
+    given = {"Table": "TimelineTable", **DEFAULTS, **parameters}
+    saga_id = rows[0]["sagaId"]["S"]
+    more = {"LastEvaluatedKey": {"position": rows[-1]["position"]}} if cut else {}
+    bindings: State = {
+        "sagaId": saga_id,
+        "correlationId": saga_id.partition("#")[2],
+        "states": {"result": {"Items": list(rows), **more}},
+    }
+    assign(bindings, given, "Look")
+    if cut:
+        bindings["states"]["result"] = {"Items": [{}, *reversed(cut)]}
+        assign(bindings, given, "Look at the newest")
+    assign(bindings, given, "Order", "Steps", "Judge", "Has it ended?")
+    return dict(_evaluated(BRANCH["States"]["Summarise"]["Arguments"], given, bindings))
+
+
+def assign(bindings: State, parameters: Mapping[str, str], *states: str) -> None:
+    """What these states assign, one after another. All assignments of a state see what was before it."""
+    for state in states:
+        assigned = BRANCH["States"][state]["Assign"]
+        made = {name: _evaluated(it, parameters, bindings) for name, it in assigned.items()}
+        undefined = [name for name, it in made.items() if it is None]
+        assert not undefined, f"{state} assigns nothing to {undefined}, on which Step Functions fails"
+        largest = size(made)
+        assert largest <= MOST_BYTES, f"{state} assigns {largest} bytes"
+        bindings |= made
+
+
+def bucket_of(correlation_id: str, buckets: int) -> str:
+    """The number of the index's partition in which a saga is listed."""
+    expression = BRANCH["States"]["Has it ended?"]["Assign"]["bucket"]
+    return str(_evaluated(expression, {"Buckets": str(buckets)}, {"correlationId": correlation_id}))
+
+
+MOST_BYTES = 256 * 1024
+"""Of what a task is given, of one variable, and of all that one state assigns. Beyond it Step Functions raises
+States.DataLimitExceeded, which States.ALL does not catch (Step Functions Developer Guide, "Service quotas", "Handling
+errors").
+"""
 
 
 def given_up(
@@ -57,13 +116,23 @@ def given_up(
 def _evaluated(node: Any, parameters: Mapping[str, str], bindings: Mapping[str, Any]) -> Any:
     if isinstance(node, dict):
         return {name: _evaluated(it, parameters, bindings) for name, it in node.items()}
+    if not isinstance(node, str):
+        return node
     text = re.sub(r"\$\{(\w+)\}", lambda name: parameters[name[1]], node)
     if not text.startswith("{%"):
         return text
-    expression = Jsonata(text.removeprefix("{%").removesuffix("%}"))
+    expression = _parsed(text.removeprefix("{%").removesuffix("%}"))
     for name, value in bindings.items():
         expression.assign(name, value)
     return expression.evaluate(None)
+
+
+@cache
+def _parsed(text: str) -> Jsonata:
+    expression = Jsonata(text)
+    # one that Step Functions adds to JSONata
+    expression.register_lambda("hash", lambda text, _: hashlib.sha256(text.encode()).hexdigest())
+    return expression
 
 
 def size(value: Any) -> int:
@@ -71,16 +140,19 @@ def size(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False).encode())
 
 
-def judged(*detail_types: str) -> dict[str, Any]:
-    """The variables of the summary of a saga of these events, the last one latest: they occurred at 0, 1, 2 ..."""
-    parameters = {name: str(it.get("Default", name)) for name, it in TIMELINE["Parameters"].items()}
-    bindings: dict[str, Any] = {"events": [{"at": at, "type": it} for at, it in enumerate(detail_types)]}
-    for state in ("Judge", "Has it ended?"):
-        assigned = BRANCH["States"][state]["Assign"]
-        bindings |= {name: _evaluated(it, parameters, bindings) for name, it in assigned.items()}
-    return bindings
+def judged(*detail_types: str) -> State:
+    """The summary of a saga of these events, the last one latest: they occurred at 0, 1, 2 ..."""
+    rows = []
+    for at, detail_type in enumerate(detail_types):
+        metadata = {"eventId": f"e-{at}", "occurredAt": at, "correlationId": "o"}
+        event = {"id": f"id-{at}", "source": "eventflow.orders", "detail-type": detail_type, "time": TIME}
+        rows.append(row_of(kept({**event, "detail": {"metadata": metadata}})[1]))
+    return dict(summed_up(rows)["Item"])
+
+
+TIME = "2026-11-20T12:00:00Z"
 
 
 def status_after(*detail_types: str) -> str:
     """The status that a saga of these events has: "open" or "done"."""
-    return "done" if judged(*detail_types)["done"] else "open"
+    return str(judged(*detail_types)["bucket"]["S"]).partition("#")[0]

@@ -1,4 +1,4 @@
-"""What Lambda hands to a handler beside the event."""
+"""What Lambda hands to a handler with the event."""
 
 from dataclasses import dataclass
 

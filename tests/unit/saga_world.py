@@ -112,7 +112,7 @@ class MemoryWarehouse(MemoryRows[Reservation]):
 
 @dataclass
 class MemoryGateway:
-    """A provider. It remembers a key for as long as providers do, payments and promises for good.
+    """A provider. It remembers a key for as long as providers do, and payments and promises without an end.
 
     A request may not reach it, and its answer may be late, or lost: others run meanwhile, on the same order perhaps.
     """
@@ -241,7 +241,7 @@ class World:
     def _deliver_one(self) -> None:
         delivery = self.pending.pop(self.choices.below(len(self.pending)))
         if self.choices.one_in(6):
-            self.pending.append(delivery)  # so that it may be in two hands at once
+            self.pending.append(delivery)  # so that two consumers may have it at once
         self.depth += 1
         try:
             delivery()
@@ -287,7 +287,7 @@ class World:
                 self.pending.append(lambda: self._advance(event))
 
     def _sent(self, event: Received[F]) -> Received[F]:
-        """As its producer sent it; one delivery in six was sent as a new one, which makes it an event of its own."""
+        """As its producer sent it; one delivery in six was sent as a new one, which makes it another event."""
         return msgspec.structs.replace(event, event_id=f"{event.event_id}{AGAIN}") if self.choices.one_in(6) else event
 
     def _advance(self, event: dict[str, Any]) -> None:

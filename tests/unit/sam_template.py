@@ -34,7 +34,7 @@ def environment(function: str) -> dict[str, Any]:
 
 
 def service_of(function: str) -> str:
-    """Whose function it is; its code may be the kernel's. (The console's knows nothing of Powertools.)"""
+    """Whose function it is; its code may be the kernel's. (The console's does not use Powertools.)"""
     return str(environment(function).get("POWERTOOLS_SERVICE_NAME", "timeline"))
 
 
@@ -44,12 +44,14 @@ def definition(machine: str) -> dict[str, Any]:
     return dict(json.loads(file.read_text()))
 
 
-def kept_events() -> dict[str, Any]:
-    """The pattern of the add-on's rule, as its parameters' defaults make it."""
-    template, joined = STATE_MACHINES["Keeper"]["Events"]["AllEvents"]["Properties"]["Pattern"]["Fn::Sub"]
-    separator, sources = joined["Prefixes"]["Fn::Join"]
-    prefixes = TIMELINE["Parameters"][sources["Ref"]]["Default"].split(",")
-    return dict(json.loads(template.replace("${Prefixes}", separator.join(prefixes))))
+def kept_events(only_sources: str = TIMELINE["Parameters"]["OnlySources"]["Default"]) -> dict[str, Any]:
+    """The pattern of the add-on's rule, as its parameter makes it."""
+    _, of_some, of_all = STATE_MACHINES["Keeper"]["Events"]["AllEvents"]["Properties"]["Pattern"]["Fn::If"]
+    if not only_sources:
+        return dict(json.loads(of_all))
+    template, joined = of_some["Fn::Sub"]
+    separator, _ = joined["Prefixes"]["Fn::Join"]
+    return dict(json.loads(template.replace("${Prefixes}", separator.join(only_sources.split(",")))))
 
 
 def attribute(resource: str, name: str = "Arn") -> dict[str, list[str]]:

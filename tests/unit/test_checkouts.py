@@ -149,7 +149,7 @@ def refusing_c4(db: MemoryDynamoDB) -> MemoryDynamoDB:
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
-def test_one_of_ten_that_cannot_be_handled_comes_again_alone(refusing_c4, poison):
+def test_one_of_ten_that_cannot_be_handled_comes_again_without_the_others(refusing_c4, poison):
     bodies = [checkout(f"c{n}") for n in range(10)]
     bodies[4] = poison
 
@@ -165,7 +165,7 @@ def test_a_batch_none_of_which_can_be_handled_comes_again_whole_and_counts_as_an
     assert take("poison", "poison") == ["m0", "m1"]
 
 
-def test_one_that_failed_is_an_order_once_the_fault_is_mended(refusing_c4):
+def test_one_that_failed_is_an_order_once_the_fault_is_fixed(refusing_c4):
     event = checkout("c4")
     assert take(event) == ["m0"]
     refusing_c4.broken = lambda operation, key: False

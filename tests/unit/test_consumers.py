@@ -26,7 +26,7 @@ from .memory_dynamodb import MemoryDynamoDB
 from .saga_world import Choices, MemoryRows, World
 from .sam_template import ROOT
 
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
+pytestmark = pytest.mark.usefixtures("first_layer_off")
 
 
 def sample(name: str) -> Any:
@@ -39,7 +39,6 @@ ORDER_ID = sample("payment/order-created.json")["detail"]["orderId"]
 @pytest.fixture
 def world(monkeypatch):
     world = World({"espresso": 3}, Choices([]), set(), set(), set())
-    monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
     monkeypatch.setattr(orders.consumer, "ORDERS", world.orders)
     monkeypatch.setattr(payment.consumer, "PAYMENTS", world.payments)
     monkeypatch.setattr(payment.consumer, "GATEWAY", gateway(world, 0))
@@ -173,6 +172,7 @@ def test_a_shopper_is_told_by_mail_where_there_is_an_address_and_in_the_log_in_a
     log = io.StringIO()
     monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
     deliver(f"notification/{name}.json")
+    monkeypatch.setattr(notification.memory, "dynamodb", MemoryDynamoDB())  # it was told before an address was set
     monkeypatch.setattr(notification.consumer, "sns", Mail())
     monkeypatch.setattr(notification.consumer, "TOPIC_ARN", "topic")
     deliver(f"notification/{name}.json")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventflow.transition import Change, Contended, LostRace, Stored, transition
+from eventflow.transition import Change, Contended, LostRace, Remembered, Stored, transition
 
 READ_SECONDS, WRITE_SECONDS = 0.005, 0.010
 """What a call of DynamoDB takes, on AWS and from a Lambda."""
@@ -97,3 +97,64 @@ def test_all_that_write_one_row_at_once_get_through(world, writers, seed):
 
     assert sorted(world.row.state.writers) == list(range(writers)), f"refused: {refused}"
     assert world.now < {2: 0.1, 20: 4, 60: 8}[writers], "seconds"
+
+
+class Kept:
+    """A row that counts how often it is read, and that others write too."""
+
+    def __init__(self) -> None:
+        self.row: Stored[Cart] | None = None
+        self.reads = 0
+
+    def read(self, key: str) -> Stored[Cart] | None:
+        self.reads += 1
+        return self.row
+
+    def write(self, key: str, state: Cart, revision: int, announcement: Any) -> None:
+        if (self.row.revision if self.row else 0) != revision - 1:
+            raise LostRace(self.row)
+        self.row = Stored(state, revision)
+
+
+def add(number: int) -> Callable[[Cart | None], Change[Cart]]:
+    return lambda cart: Change(Cart((*(cart.writers if cart else ()), number)))
+
+
+def test_a_row_that_was_just_written_is_not_read_again():
+    kept = Kept()
+    rows = Remembered(kept)
+    transition(rows, "cart", add(1), probably_new=True)
+    transition(rows, "cart", add(2))
+    assert (kept.row.state.writers, kept.reads) == ((1, 2), 0)
+
+
+def test_and_what_another_one_wrote_meanwhile_is_not_overwritten():
+    # given
+    kept = Kept()
+    rows = Remembered(kept)
+    transition(rows, "cart", add(1), probably_new=True)
+    # when
+    transition(kept, "cart", add(2))
+    transition(rows, "cart", add(3))
+    # then
+    assert kept.row.state.writers == (1, 2, 3)
+
+
+def test_what_was_written_is_remembered_once(monkeypatch):
+    # given a row that two others write between each two attempts
+    monkeypatch.setattr("eventflow.transition.sleep", lambda seconds: None)
+    kept = Kept()
+    rows = Remembered(kept)
+    transition(rows, "cart", add(1), probably_new=True)
+    others = [2, 3]
+
+    def decide(cart: Cart | None) -> Change[Cart]:
+        change = add(4)(cart)
+        if others:
+            transition(kept, "cart", add(others.pop(0)))
+        return change
+
+    # when
+    transition(rows, "cart", decide)
+    # then
+    assert kept.row.state.writers == (1, 2, 3, 4)

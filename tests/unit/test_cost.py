@@ -1,18 +1,18 @@
-"""What an order costs, and where the limits lie: how calls are counted and priced, and that documents say the same."""
+"""What an order costs, and where the limits are: how calls are counted and priced, and that documents say the same."""
 
 from dataclasses import fields, replace
 
 import pytest
 
 from benchmarks import scale, stock_row
-from benchmarks.cost import bill as bills
 from benchmarks.cost import document
-from benchmarks.cost.bill import bill, by_guarantee, by_service, dollars, without_timeline
-from benchmarks.cost.prices import PRICES
-from benchmarks.cost.records import recorded_tallies
-from benchmarks.cost.tally import Tally, tallied
-from benchmarks.cost.weight import weight, write_units
 from benchmarks.tables import DOCS, with_tables
+from cost import bill as bills
+from cost.bill import bill, by_guarantee, by_service, dollars, without_timeline
+from cost.prices import PRICES
+from cost.records import recorded_tallies
+from cost.tally import Tally, tallied
+from cost.weight import weight, write_units
 
 from .sam_template import ALL_FUNCTIONS, TEMPLATE
 
@@ -33,11 +33,12 @@ def test_calls_are_added_up_for_one_order():
     # given the calls of two orders
     calls = [
         call("apigateway", "POST", "eventflow", bytes=300),
-        call("dynamodb", "PutItem", "eventflow-Orders", write=1.0, index={"byUser": 2.0}),
+        call("dynamodb", "PutItem", "eventflow-Orders", write=0.5, index={"byUser": 2.0}, call=True),
+        call("dynamodb", "PutItem", "eventflow-Orders", write=0.5, index={}, call=False),  # of the same transaction
         call("dynamodb", "GetItem", "eventflow-Orders", read=0.5, through=""),
         call("dynamodb", "Query", "eventflow-Orders", read=1.5, through="byUser"),
         call("lambda", "Begin", "eventflow-relay", mark="1"),
-        call("lambda", "Invoke", "eventflow-relay", mapped=True, lines=[74, 100], platform=False),
+        call("lambda", "Invoke", "eventflow-relay", traced=True, lines=[74, 100], naming_traces=1, platform=False),
         call("lambda", "End", "eventflow-relay", mark="1"),
     ]
 
@@ -64,7 +65,7 @@ def test_what_aws_says_on_the_default_bus_is_free():
 
 
 def test_lambdas_own_lines_count_where_it_writes_them():
-    invoked = call("lambda", "Invoke", "eventflow-relay", mapped=False, lines=[], platform=True)
+    invoked = call("lambda", "Invoke", "eventflow-relay", traced=False, lines=[], naming_traces=0, platform=True)
     assert 300 < tallied([invoked], 1, NAMED, {}).platform_bytes < 600
 
 
@@ -107,13 +108,38 @@ def test_every_function_has_the_memory_that_is_priced():
 
 
 def test_the_bill_of_an_order_is_no_higher_than_when_it_was_last_cut():
-    assert dollars(without_timeline(bill(CONFIRMED))) <= 31.00
-    assert dollars(bill(CONFIRMED)) <= 46.60
-    # two write units a delivery for Powertools' record, and nothing for what can be left out
-    assert CONFIRMED.writes["IdempotencyTable"] == 12
+    at_a_rate = document.batched(CONFIRMED)
+    assert dollars(without_timeline(bill(CONFIRMED))) <= 26.00
+    assert dollars(without_timeline(bill(at_a_rate))) <= 25.10
+    # one write unit and half a read unit a delivery for Powertools' record, and nothing for what can be left out
+    assert CONFIRMED.writes["IdempotencyTable"] == 6
+    assert CONFIRMED.reads["IdempotencyTable"] == 3
     assert CONFIRMED.writes["OrdersTable/byUser"] == 1
     assert CONFIRMED.writes["OrdersTable"] == 3
+    assert CONFIRMED.reads["OrdersTable"] == 2
+    assert "PaymentsTable" not in CONFIRMED.reads
+    assert CONFIRMED.batches == 0
     assert CONFIRMED.platform_bytes == 0
+
+
+def test_what_the_levers_save_is_what_the_bill_fell_by():
+    table = [
+        [cell.strip(" *") for cell in line.split("|")[1:-1]] for line in document.levers(CONFIRMED).splitlines()[2:]
+    ]
+    *parts, (_, before, now, saved) = table
+    for column, whole in enumerate((before, now, saved), start=1):
+        assert sum(float(part[column]) for part in parts) == pytest.approx(float(whole), abs=0.05), "rounded"
+    assert float(now) == pytest.approx(dollars(without_timeline(bill(CONFIRMED))), abs=0.01)
+
+
+def test_no_part_of_the_bill_is_of_two_levers():
+    for item in without_timeline(bill(CONFIRMED)):
+        assert sum(of(item) for of in document.LEVERS.values()) <= 1, item.what
+
+
+def test_what_operators_run_does_not_need_the_benchmarks():
+    for file in (DOCS.parent / "ops").rglob("*.py"):
+        assert "benchmarks" not in file.read_text(), file
 
 
 def test_under_load_relay_costs_less_and_everything_else_as_much():

@@ -1,4 +1,4 @@
-"""The example's function, alone: what it vetoes, how often, and what it does when it cannot."""
+"""The example's function by itself: what it vetoes, how often, and what it does when it cannot."""
 
 import importlib.util
 import json

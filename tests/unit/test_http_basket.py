@@ -229,7 +229,7 @@ def test_what_is_put_in_while_checking_out_is_checked_out_too(shop):
     assert detail["totalPrice"] == 5250
 
 
-def test_a_repeated_checkout_meets_its_first_order_and_leaves_alone_what_was_put_in_since(shop):
+def test_a_repeated_checkout_meets_its_first_order_and_keeps_what_was_put_in_since(shop):
     put("mug")
     first = check_out("k1")
     assert (check_out("k1").status, check_out("k1").body) == (202, first.body)
@@ -422,7 +422,7 @@ def test_two_currencies_are_no_order(shop):
     assert (answer.status, answer.body["title"], shop.told) == (422, "Mixed currencies", [])
 
 
-# Whom it goes to
+# Where it is sent
 
 
 @pytest.mark.parametrize(

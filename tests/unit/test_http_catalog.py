@@ -97,7 +97,7 @@ def test_of_two_who_create_one_product_at_once_one_does(db):
 # Replacing
 
 
-def test_a_product_is_replaced_whole_by_whoever_saw_it_last(db):
+def test_a_product_is_replaced_whole_by_the_one_who_saw_it_last(db):
     etag = create().headers["ETag"]
     body = {"name": "Mug", "category": "cups", "unitPrice": 0, "currency": "EUR"}
 
@@ -241,7 +241,7 @@ def test_everything_is_what_the_index_holds_a_page_at_a_time(shelves):
     assert shelves.asked == ["Scan ProductsTable.byCategory"] * 3
 
 
-def test_a_product_shown_in_a_list_is_as_it_is_shown_alone(db):
+def test_a_product_shown_in_a_list_is_as_it_is_shown_by_itself(db):
     create()
     assert browse()["items"] == browse(category="mugs")["items"] == [read().body]
     assert browse(category="lamps") == {"items": []}

@@ -55,7 +55,7 @@ def test_a_key_stands_for_one_adjustment_of_a_product(db, body):
     assert call("GET", "/inventory/mug", claims=OPERATOR).body["availableQty"] == 12
 
 
-def test_a_delivery_counts_once_for_each_product_whichever_operator_sends_it(db):
+def test_a_delivery_counts_once_for_each_product_no_matter_which_operator_sends_it(db):
     adjust(DELIVERY)
     assert adjust(DELIVERY, claims={**OPERATOR, "sub": "otto"}).body["availableQty"] == 12
     assert adjust({"by": 3, "reason": "delivery 4711"}, product="lamp").body["availableQty"] == 3

@@ -227,8 +227,9 @@ def test_a_refused_request_can_be_repeated_once_its_product_is_sold(shop):
     assert call("POST", "/orders", teapot, headers={"Idempotency-Key": "k1"}).body["totalPrice"] == 3000
 
 
-def test_a_price_list_is_asked_once_for_an_order_of_many_products(shop):
-    call("POST", "/orders", MANY)
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k1"}])
+def test_an_order_of_many_products_costs_one_look_at_the_prices_and_one_write(shop, headers):
+    call("POST", "/orders", MANY, headers=headers)
     assert shop.asked == ["BatchGetItem OrdersPricesTable", "PutItem OrdersTable"]
 
 

@@ -1,4 +1,4 @@
-"""A partner's orders, from the bus to whoever operates the shop: each taken once, as it was sent."""
+"""A partner's orders, from the bus to the shop's operators: each taken once, as it was sent."""
 
 import json
 from typing import Any
@@ -14,13 +14,7 @@ from intake.partner_orders import ContentDiffers
 from .api_gateway import ADA, OPERATOR, call
 from .lambda_context import LambdaContext
 
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
-
-
-@pytest.fixture(autouse=True)
-def first_layer_off(monkeypatch):
-    """That an event is consumed once is told in test_subscriber; here is what the second layer does."""
-    monkeypatch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
+pytestmark = pytest.mark.usefixtures("first_layer_off")
 
 
 def partner_order(delivery: str = "d1", **body: Any) -> dict[str, Any]:

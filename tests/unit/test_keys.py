@@ -1,4 +1,4 @@
-"""What an Idempotency-Key stands for is kept for a month, in which code changes: the digests must not."""
+"""The digests of an Idempotency-Key are kept for a month. Code changes in that time, and the digests must not."""
 
 from basket.baskets import CheckoutRequest
 from eventflow.keys import Use

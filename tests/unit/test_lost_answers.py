@@ -144,7 +144,7 @@ def test_a_delivery_that_was_taken_in_is_told_so_and_taken_in_once(shop):
 
 
 def test_one_whose_every_answer_is_lost_can_be_asked_for_again(shop):
-    """Two lost answers in a row are all that the SDK takes: the caller hears of an error, and repeats the request."""
+    """Two lost answers in a row are all that the SDK takes: the caller gets an error, and repeats the request."""
     path, headers = "/inventory/mug/adjustments", {"Idempotency-Key": "k1"}
     with LossyWire(shop, lambda operation: operation == "TransactWriteItems"):
         assert call("POST", path, {"by": 12, "reason": "delivery"}, OPERATOR, headers).status == 500

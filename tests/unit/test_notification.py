@@ -1,11 +1,12 @@
 """A shopper is told nothing that is older than what was told, and the newest in any case."""
 
 import io
+import itertools
 import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventflow import telemetry
@@ -13,14 +14,13 @@ from notification import consumer, memory
 
 from .lambda_context import LambdaContext
 from .memory_dynamodb import MemoryDynamoDB
-
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
+from .sam_template import FUNCTIONS, TEMPLATE
 
 NOON = 1_769_860_800_000
 
 
 def event(detail_type: str, at: int, order: str = "o1") -> dict[str, Any]:
-    """What occurred so many milliseconds after noon."""
+    """An event that occurred this many milliseconds after noon."""
     source = "eventflow.payment" if detail_type == "PaymentRefunded" else "eventflow.orders"
     metadata = {"eventId": f"{detail_type} at {at}", "occurredAt": NOON + at}
     fields = {"productId": "mug", "quantity": 1, "reason": "out of stock", "paymentId": "p1"}
@@ -54,6 +54,18 @@ def mail(db, monkeypatch):
     return mail
 
 
+@pytest.fixture
+def time_passes(monkeypatch):
+    """Lambda tries again after a minute: by then no claim holds any more."""
+    now = [NOON]
+    monkeypatch.setattr(memory.clock, "now", lambda: now[0])
+
+    def pass_(milliseconds: int = 60_000) -> None:
+        now[0] += milliseconds
+
+    return pass_
+
+
 def deliver(*events: dict[str, Any]) -> None:
     for each in events:
         consumer.handler(each, LambdaContext())
@@ -78,11 +90,50 @@ def test_orders_are_told_of_each_by_itself(mail):
     assert mail.sent == [CANCELLED, CONFIRMED]
 
 
-def test_what_could_not_be_told_is_told_when_it_comes_again(mail):
+def test_what_could_not_be_told_is_told_when_it_comes_again(mail, time_passes):
     mail.away = 2
     for _ in range(2):
         with pytest.raises(ConnectionError):
             deliver(event("OrderConfirmed", 690))
+        time_passes()
+    deliver(event("OrderConfirmed", 690))
+    assert mail.sent == [CONFIRMED]
+
+
+def test_of_two_deliveries_at_once_one_tells_and_the_other_comes_again(mail, time_passes, monkeypatch):
+    # given
+    publish, confirmed = mail.publish, event("OrderConfirmed", 690)
+
+    def meanwhile(**message: str) -> None:
+        with pytest.raises(memory.BeingTold, match="OrderConfirmed of order o1 is being told"):
+            deliver(confirmed)
+        publish(**message)
+
+    monkeypatch.setattr(mail, "publish", meanwhile)
+    # when
+    deliver(confirmed)
+    # then
+    assert mail.sent == [CONFIRMED]
+
+
+def test_what_another_one_is_telling_is_not_told_once_more_and_what_is_newer_is(mail, time_passes):
+    deliver(event("OrderConfirmed", 690))
+    with pytest.raises(memory.BeingTold):
+        deliver(event("OrderConfirmed", 690))
+    deliver(event("OrderCancelled", 800))
+    assert mail.sent == [CONFIRMED, CANCELLED]
+
+
+def test_a_claim_outlives_the_function_and_is_over_when_lambda_tries_again():
+    assert TEMPLATE["Globals"]["Function"]["Timeout"] * 1000 < memory.CLAIMED_MS < 60_000
+    assert "Timeout" not in FUNCTIONS["NotificationFunction"]
+
+
+def test_a_row_of_the_release_before_holds_no_claim(mail, db):
+    db.keeps(
+        "NotificationsTable",
+        {"orderId": {"S": "o1"}, "occurredAt": {"N": str(NOON + 690)}, "expiresAt": {"N": "1773748800"}},
+    )
     deliver(event("OrderConfirmed", 690))
     assert mail.sent == [CONFIRMED]
 
@@ -113,10 +164,10 @@ def test_a_message_costs_one_write_of_less_than_a_kilobyte_which_goes_when_nothi
     deliver(event("OrderConfirmed", 690, order=longest))
     assert db.asked == ["PutItem NotificationsTable"]
     row = db.rows["NotificationsTable"][longest]
-    assert row.keys() == {"orderId", "occurredAt", "expiresAt"}
+    assert row.keys() == {"orderId", "occurredAt", "expiresAt", "detailType", "claimedUntil"}
     assert row["occurredAt"] == {"N": str(NOON + 690)}
     assert len(json.dumps(row, ensure_ascii=False).encode()) < 512
-    # 29 days in the archive, 14 in a failed queue; counted from the event, so that a replay leaves the row as it is
+    # 29 days in the archive, 14 in a failed queue; counted from the event, so that no replay prolongs it
     assert int(row["expiresAt"]["N"]) == (NOON + 690) // 1000 + 45 * 24 * 60 * 60
 
 
@@ -124,6 +175,7 @@ TYPES = ("OrderCreated", "OrderConfirmed", "OrderCancelled", "PaymentRefunded")
 EVENTS = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(0, 5)), min_size=1, max_size=6, unique=True)
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_in_any_order_of_arrival_what_is_told_is_in_order_of_time_and_the_newest_is_told(data):
     # given events that come in any order, some repeatedly, and an address that is away at times
@@ -133,6 +185,8 @@ def test_in_any_order_of_arrival_what_is_told_is_in_order_of_time_and_the_newest
     told: list[tuple[str, int]] = []
 
     with pytest.MonkeyPatch.context() as patch:
+        minutes = itertools.count()
+        patch.setattr(memory.clock, "now", lambda: NOON + 60_000 * next(minutes))
         patch.setenv("POWERTOOLS_IDEMPOTENCY_DISABLED", "true")
         patch.setattr(memory, "dynamodb", MemoryDynamoDB())
         mail = Mail()

@@ -1,4 +1,4 @@
-"""What whoever is on call relies on: logs that end, alarms that name a metric there is, a dashboard that shows all."""
+"""What the person on call relies on: logs that end, alarms that name a metric there is, a dashboard that shows all."""
 
 import json
 import re
@@ -37,7 +37,7 @@ EMITTED = {
     },
     "EventFlow/Timeline": {"StuckSagas": {"Stack"}},  # put by statemachines/stuck_sagas.asl.json
 }
-"""The metrics that AWS's services emit, of those used here, with the dimensions that they bear.
+"""The metrics that AWS's services emit, of those used here, with the dimensions that they have.
 
 Lambda: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
@@ -52,7 +52,7 @@ Step Functions: https://docs.aws.amazon.com/step-functions/latest/dg/procedure-c
 
 @pytest.mark.parametrize("function", ALL_FUNCTIONS)
 def test_a_function_has_a_log_group_of_its_own_which_ends(function):
-    # of its own, for `sam logs` would show one that several share as often as it has functions
+    # its own, because `sam logs` would show a shared one once per function
     (log,) = re.findall(r"^(\w+)Log$", ALL_FUNCTIONS[function]["LoggingConfig"]["LogGroup"]["Ref"])
     assert f"{log}Function" == function
     assert LOGS[f"{log}Log"]["RetentionInDays"] == {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "LogDays"]}
@@ -202,7 +202,7 @@ def test_prod_keeps_its_tables_and_users(name):
     assert protection["Fn::If"][1] in (True, "ACTIVE")
 
 
-def test_prod_alone_shifts_traffic_gradually():
+def test_only_prod_shifts_traffic_gradually():
     preference = TEMPLATE["Globals"]["Function"]["DeploymentPreference"]
     assert preference["Type"].startswith("Canary")
     stages = TEMPLATE["Parameters"]["Stage"]["AllowedValues"]

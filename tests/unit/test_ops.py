@@ -1,7 +1,6 @@
 """ops/: what the commands ask of AWS, what they say, and what they refuse."""
 
 import io
-import json
 import os
 import re
 import shutil
@@ -15,19 +14,16 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoR
 from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 from rich.console import Console
 
-from eventflow.attributes import to_attributes
 from ops import OpsError
 from ops import __main__ as command_line
 from ops.axis import Axis
-from ops.drawing import draw, duration
+from ops.console import has_screen, show_consoles
+from ops.drawing import duration
 from ops.moments import moment
 from ops.replay import Replay, Target, follow, start
 from ops.stack import Stack, runs_here
-from ops.timeline import timeline_of
-from timeline.sagas import MOST_EVENTS, Event, Saga, Status, Summary, Vocabulary, told
 
 from .sam_template import ROOT
 
@@ -354,7 +350,7 @@ def test_one_that_does_not_end_well_is_an_error_with_the_reason(events, end):
         followed(events)
 
 
-def test_whoever_stops_waiting_is_told_how_to_cancel_it(events):
+def test_a_person_who_stops_waiting_is_told_how_to_cancel_it(events):
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
@@ -460,207 +456,12 @@ def test_where_the_embedded_cloud_does_not_answer_it_is_not_asked_twice(no_cloud
         (EndpointConnectionError(endpoint_url="https://x"), True, "Could not connect to .* the right AWS account?"),
     ],
 )
-def test_whoever_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, credentials, told):
+def test_a_person_who_names_no_cloud_is_told_how_to_name_one(monkeypatch, error, credentials, told):
     monkeypatch.setattr(boto3.Session, "get_credentials", lambda _: object() if credentials else None)
     assert re.match(told.replace("?", r"\?"), command_line._told(error))
 
 
-# A timeline, read
-
-
-TIMELINE = Stack(
-    "shop-timeline",
-    parameters={
-        "Outcomes": "OrderConfirmed,OrderCancelled",
-        "Compensations": "PaymentSucceeded=PaymentRefunded,InventoryReserved=InventoryReleased",
-        "StuckAfterSeconds": "900",
-    },
-    resources={"AWS::DynamoDB::Table": {"TimelineTable": "shop-timeline-TimelineTable-1A"}},
-)
-STARTED = int(NOW.timestamp() * 1000)
-
-
-@pytest.fixture
-def dynamodb():
-    with Stubber(boto3.client("dynamodb")) as stub:
-        yield stub
-        stub.assert_no_pending_responses()
-
-
-def expect_rows(dynamodb: Stubber, *pages: list[dict[str, object]]) -> None:
-    """Of the saga `o-1`, newest first."""
-    query = {
-        "TableName": "shop-timeline-TimelineTable-1A",
-        "KeyConditionExpression": "sagaId = :saga",
-        "ExpressionAttributeValues": {":saga": {"S": "saga#o-1"}},
-        "ConsistentRead": True,
-        "ScanIndexForward": False,
-    }
-    more: dict[str, object] = {}
-    for number, page in enumerate(pages, start=1):
-        answer: dict[str, object] = {"Items": [to_attributes({"sagaId": "saga#o-1", **row}) for row in page]}
-        next_key = {"sagaId": {"S": "saga#o-1"}, "position": {"S": str(number)}}
-        last = number == len(pages)
-        dynamodb.add_response("query", answer | ({} if last else {"LastEvaluatedKey": next_key}), query | more)
-        more = {"ExclusiveStartKey": next_key}
-
-
-def row(event_id: str, after: int, source: str, detail_type: str) -> dict[str, object]:
-    at = STARTED + after
-    event = {"eventId": event_id, "occurredAt": at, "source": source, "type": detail_type, "detail": "{}"}
-    return {"position": f"{at:013}#{event_id}#{source}#{detail_type}", **event}
-
-
-def test_a_timeline_is_read_from_its_stacks_table_whatever_pages_it_comes_in(dynamodb):
-    times = {"startedAt": STARTED, "lastAt": STARTED + 40, "endedAt": STARTED + 40}
-    ended = {"status": "done", "outcome": "OrderConfirmed", "lastType": "OrderConfirmed", "events": 2}
-    expect_rows(
-        dynamodb,
-        [
-            {"position": "summary", "listing": "x", **times, **ended},
-            row("e2", 40, "eventflow.orders", "OrderConfirmed"),
-        ],
-        [row("e1", 0, "eventflow.orders", "OrderCreated")],
-    )
-    timeline = timeline_of("o-1", TIMELINE, dynamodb.client)
-    assert (timeline.id, timeline.status, timeline.outcome) == ("o-1", Status.DONE, "OrderConfirmed")
-    assert [(step.event_id, step.offset_ms, step.role) for step in timeline.events] == [
-        ("e1", 0, "step"),
-        ("e2", 40, "outcome"),
-    ]
-
-
-def test_no_more_of_it_is_read_than_its_page_shows(dynamodb):
-    many = [row(f"e{number}", number, "test", "Step") for number in range(MOST_EVENTS + 1, -1, -1)]
-    expect_rows(dynamodb, many[:300], many[300:])
-    assert len(timeline_of("o-1", TIMELINE, dynamodb.client).events) == MOST_EVENTS + 1
-
-
-def test_one_that_is_not_there_is_answered_with_what_to_do(dynamodb):
-    expect_rows(dynamodb, [])
-    with pytest.raises(OpsError, match=r"no timeline of 'o-1': .* make replay SINCE=7d RULE=shop-timeline$"):
-        timeline_of("o-1", TIMELINE, dynamodb.client)
-
-
-# A timeline, drawn
-
-
-def event(event_id: str, after: int, source: str, detail_type: str, cause: str | None = None) -> Event:
-    detail = json.dumps({"metadata": {"causationId": cause}})
-    return Event(event_id=event_id, occurred_at=STARTED + after, source=source, type=detail_type, detail=detail)
-
-
-def drawn(*events: Event, saga_id: str = "o-1", width: int = 80, terminal: bool = False, **summary: object) -> str:
-    """What is written of a saga that is done, unless `summary` says otherwise, sixteen minutes after its start."""
-    first, last = events[0].occurred_at, events[-1].occurred_at
-    whole = {"status": Status.DONE, "outcome": "OrderCancelled", "ended_at": last, "events": len(events)}
-    times = {"listing": "x", "started_at": first, "last_at": last, "last_type": events[-1].type}
-    vocabulary = Vocabulary.of(TIMELINE.parameters["Outcomes"], TIMELINE.parameters["Compensations"])
-    saga = Saga(Summary(saga_id=f"saga#{saga_id}", **times | whole | summary), events)
-    said = io.StringIO()
-    console = Console(file=said, width=width, force_terminal=terminal, color_system="standard" if terminal else None)
-    draw(told(saga, vocabulary, STARTED + 960_000, 900_000), console)
-    return "\n".join(line.rstrip() for line in said.getvalue().splitlines())
-
-
-FAILED = (
-    event("e1", 0, "eventflow.orders", "OrderCreated"),
-    event("e2", 120, "eventflow.inventory", "InventoryFailed", "e1"),
-    event("e3", 200, "eventflow.payment", "PaymentSucceeded", "e1"),
-    event("e4", 260, "eventflow.orders", "OrderCancelled", "e2"),
-    event("e5", 400, "eventflow.payment", "PaymentRefunded", "e4"),
-)
-OPEN = {"status": Status.OPEN, "outcome": None, "ended_at": None}
-
-
-DRAWN = """\
-o-1
-done: OrderCancelled in 400 ms
-5 events, started 2026-11-20 12:00:00.000 UTC
-
-              0 ms            100 ms          200 ms         300 ms       400 ms
-orders        ●                  ━━━━━━━━━━━━━━━━━━━━━━◎
-inventory     ━━━━━━━━━━━━━━━━━━━✗
-payment       ────────────────────────────────●        ━━━━━━━━━━━━━━━━━━━━━━◆
-              ● step   ◎ outcome   ✗ failure   ◆ compensation   ━ critical path
-
-   #  offset     gap  from  source     event
-━  1    0 ms                orders     ● OrderCreated
-━  2  120 ms  120 ms     1  inventory  └ ✗ InventoryFailed
-   3  200 ms  200 ms     1  payment    └ ● PaymentSucceeded
-━  4  260 ms  140 ms     2  orders       └ ◎ OrderCancelled
-━  5  400 ms  140 ms     4  payment        └ ◆ PaymentRefunded"""
-
-
-def test_it_is_drawn_as_the_console_draws_it():
-    assert drawn(*FAILED) == DRAWN
-
-
-@pytest.mark.parametrize(
-    ("summary", "fate"),
-    [
-        ({}, "done: OrderCancelled in 400 ms"),
-        ({**OPEN, "started_at": STARTED + 900_000}, "open for 1 min, by now PaymentRefunded"),
-        ({**OPEN, "outcome": "OrderCancelled"}, "stuck after OrderCancelled, open for 16 min"),
-    ],
-)
-def test_its_fate_comes_first(summary, fate):
-    assert drawn(*FAILED, **summary).splitlines()[1] == fate
-
-
-def test_one_of_which_only_the_end_is_there_says_so():
-    assert "Only the newest 5 are drawn." in drawn(*FAILED, events=700)
-
-
-def test_what_occurred_in_one_place_is_counted_there_and_listed_after():
-    said = drawn(event("e1", 0, "a.b", "One"), event("e2", 0, "a.b", "Two"), event("e3", 9, "a.b", "Three"))
-    assert re.search(r"^b +2 +●$", said, re.MULTILINE)
-    assert re.search(r"● One.*● Two.*● Three$", said, re.DOTALL)
-
-
-def test_of_two_events_with_one_id_each_has_its_own_place():
-    said = drawn(event("e1", 0, "a", "One"), event("e1", 50, "b", "Two"), event("e2", 100, "a", "Three"))
-    assert re.search(r"^a +● {60,}●$", said, re.MULTILINE)
-    assert re.search(r"^b {40,}●$", said, re.MULTILINE)
-
-
-def test_a_long_silence_is_folded():
-    said = drawn(*FAILED[:2], event("e9", 3_600_000, "eventflow.payment", "PaymentRefunded", "e2"))
-    assert re.search(r"^inventory +━{50,}✗ +//$", said, re.MULTILINE)
-    assert re.search(r"^payment +━━//━━◆$", said, re.MULTILINE)
-    assert re.search(r" 1 h$", said, re.MULTILINE)
-
-
-def test_only_a_terminal_is_sent_colours():
-    assert "\x1b" not in drawn(*FAILED)
-    in_colour = drawn(*FAILED, terminal=True)
-    assert "\x1b[1;33m◆" in in_colour
-    assert re.sub(r"\x1b\[[\d;]*m", "", in_colour).replace(" ", "") == drawn(*FAILED).replace(" ", "")
-
-
-anything = st.text(min_size=1, max_size=60)
-
-
-@given(
-    events=st.lists(
-        st.builds(event, st.sampled_from("abc"), st.integers(0, 10**7), anything, anything, st.sampled_from("abcd")),
-        min_size=1,
-        max_size=12,
-    ),
-    saga_id=anything,
-    width=st.integers(60, 120),
-)
-def test_whatever_an_event_holds_nothing_but_its_letters_reaches_the_terminal(events, saga_id, width):
-    said = drawn(*sorted(events, key=lambda it: it.occurred_at), saga_id=saga_id, width=width)
-    assert all(character.isprintable() for line in said.split("\n") for character in line)
-    assert all(cell_len(line) <= width for line in said.split("\n"))
-
-
-def test_markup_and_control_characters_stay_what_they_are():
-    said = drawn(event("e1", 0, "shop.[red]x", "[bold]a[/bold] \x1b[2J\x07 :bomb: \u202e[/]"), saga_id="[link]\x1b]0;o")
-    assert said.splitlines()[0] == "[link]�]0;o"
-    assert re.search(r"^\[red]x +●$", said, re.MULTILINE)
-    assert "● [bold]a[/bold] �[2J� :bomb: �[/]" in said
+# The time axis of a drawing
 
 
 @given(offsets=st.lists(st.integers(-(10**6), 10**9), min_size=1, max_size=30).map(sorted), width=st.integers(10, 200))
@@ -704,7 +505,15 @@ MADE = {
     "smoke POISON=0 STACK_NAME=shop": "smoke --stack-name shop --no-poison",
     "logs ORDER=o-1 SINCE=2h FOLLOW=1": "logs o-1 --since 2h --follow",
     "timeline ORDER=o-1": "timeline o-1",
-    "timeline ORDER=o-1 STACK_NAME=shop": "timeline o-1 --stack-name shop-timeline",
+    "timeline ORDER=o-1 STACK_NAME=shop JSON=1": "timeline o-1 --json --stack-name shop",
+    "sagas ENDING=stuck SINCE=1h": "sagas --ending stuck --since 1h",
+    "sagas TYPE=OrderCreated SERVICE=payment SLOWER=2s FIND=0f3d8e LIMIT=50 STACK_NAME=shop": (
+        "sagas --type OrderCreated --service payment --slower 2s --find 0f3d8e --limit 50 --stack-name shop"
+    ),
+    "flow SINCE=1h AGAINST=2h..1h": "flow --since 1h --against 2h..1h",
+    "flow JSON=1": "flow --json",
+    "attach BUS=acme": "attach acme",
+    "attach BUS=acme SAMPLE=event.json POOL=eu_1 YES=1": "attach acme --sample event.json --pool eu_1 --yes",
 }
 
 
@@ -740,3 +549,61 @@ def test_make_works_here_unless_the_shell_names_an_account(tmp_path, made, runs,
 
     # then
     assert finished.stdout == f"{where}: -m ops {runs}\n", finished.stderr
+
+
+# The console
+
+
+CONSOLE_URL = "https://abc123.execute-api.us-east-1.amazonaws.com/v1/console"
+SHOP = Stack("eventflow", outputs={"UserPoolId": "us-east-1_pool"})
+TIMELINE_STACK = Stack("eventflow-timeline", outputs={"ConsoleUrl": CONSOLE_URL})
+SIGN_INS = {
+    "OPERATOR_EMAIL": "olive@example.com",
+    "OPERATOR_PASSWORD": "secret-1",
+    "SHOPPER_EMAIL": "ada@example.com",
+    "SHOPPER_PASSWORD": "secret-2",
+}
+
+
+def shown_of_console(stacks: list[Stack], endpoint: str, environment: dict[str, str]) -> str:
+    output = io.StringIO()
+    show_consoles(stacks, endpoint, environment, Console(file=output, width=200))
+    return output.getvalue()
+
+
+def test_on_the_embedded_cloud_the_console_is_shown_by_an_address_that_this_machine_reaches_and_with_its_passwords():
+    shown = shown_of_console([SHOP, TIMELINE_STACK], "http://127.0.0.1:4566", SIGN_INS)
+
+    assert shown.splitlines() == [
+        "http://127.0.0.1:4566/_aws/execute-api/abc123/v1/console",
+        "  Every order: sign in as olive@example.com, password secret-1",
+        "  One shopper's: as ada@example.com, password secret-2",
+    ]
+
+
+def test_on_aws_the_console_is_shown_with_the_pool_to_sign_in_from_and_no_password_of_this_machine():
+    shown = shown_of_console([SHOP, TIMELINE_STACK], "https://cloudformation.us-east-1.amazonaws.com", SIGN_INS)
+
+    assert shown.startswith(f"{CONSOLE_URL}\n")
+    assert "us-east-1_pool" in shown
+    assert "secret" not in shown
+
+
+def test_where_no_timeline_is_deployed_the_console_command_says_how_to_deploy_one():
+    with pytest.raises(OpsError, match="no timeline listens to the bus of eventflow: make up"):
+        shown_of_console([SHOP], "http://127.0.0.1:4566", SIGN_INS)
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "expected"),
+    [
+        ("darwin", {}, True),
+        ("linux", {"DISPLAY": ":0"}, True),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ("linux", {}, False),
+        ("linux", {"BROWSER": "/vscode/browser.sh"}, True),  # in a Codespace: it opens on the person's own machine
+        ("darwin", {"SSH_CONNECTION": "10.0.0.1 22 10.0.0.2 22"}, False),
+    ],
+)
+def test_a_browser_is_opened_only_where_the_person_would_see_it(platform, environment, expected):
+    assert has_screen(platform, environment) is expected

@@ -176,7 +176,7 @@ def test_a_traces_documents_are_read_page_by_page():
         assert documents(TRACE, xray, "https://cloudformation.us-east-1.amazonaws.com") == ["{}", "{}"]
 
 
-def test_where_only_an_emulator_without_x_ray_is_at_hand_nobody_is_asked():
+def test_an_emulator_without_x_ray_is_not_asked():
     emulator = "http://127.0.0.1:4566"
     with pytest.raises(OpsError, match="X-Ray does not run here: `make up` starts it"):
         documents(TRACE, boto3.client("xray", endpoint_url=emulator), emulator)

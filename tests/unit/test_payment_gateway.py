@@ -1,4 +1,4 @@
-"""The simulated provider: its answer is the order's, not chance's, and under one key it has one answer, for good."""
+"""The simulated provider: its answer depends on the order, not on chance, and a key keeps its answer."""
 
 import uuid
 
@@ -36,7 +36,7 @@ def simulated(failure_rate: int) -> SimulatedGateway:
 
 
 @given(order_ids, rates, st.tuples(st.text(), st.text()))
-def test_an_order_is_answered_alike_whenever_and_by_whichever_sandbox_it_is_charged(order_id, rate, keys):
+def test_an_order_is_answered_alike_at_any_time_and_by_any_sandbox(order_id, rate, keys):
     answers = [simulated(rate).charge(order_id, None, idempotency_key=key) for key in keys]
     assert type(answers[0]) is type(answers[1]) is (Declined if declines(order_id, rate) else Approved)
 

@@ -1,4 +1,4 @@
-"""A payment from event to table, with a provider that is slow, out of reach, or asked about a charge days later."""
+"""A payment from event to table, with a provider that is slow, unreachable, or asked about a charge days later."""
 
 import itertools
 import json
@@ -23,8 +23,6 @@ from .lambda_context import LambdaContext
 from .sam_template import ROOT
 from .test_write_units import weight
 
-pytestmark = pytest.mark.filterwarnings("ignore:Disabling idempotency")
-
 HOUR = 60 * 60 * 1000
 NOW = 1_769_860_800_000
 
@@ -34,7 +32,7 @@ CREATED, CANCELLED = (
 ORDER_ID = CREATED["detail"]["orderId"]
 USER_ID = CREATED["detail"]["userId"]
 KEY = CREATED["detail"]["metadata"]["eventId"]
-CREATED_ANEW = json.loads(json.dumps(CREATED).replace(KEY, "another-event"))
+CREATED_AGAIN = json.loads(json.dumps(CREATED).replace(KEY, "another-event"))
 """The same order, announced under another eventId."""
 
 
@@ -158,7 +156,7 @@ def test_a_payment_that_the_provider_declines_says_its_reason(provider, db):
     assert facts(db) == [("PaymentFailed", fact(CREATED, productId="espresso", quantity=2, reason=reason))]
 
 
-def test_an_order_that_is_announced_anew_is_charged_under_the_first_key(provider, db):
+def test_an_order_that_is_announced_again_is_charged_under_the_first_key(provider, db):
     # given a charge whose answer was lost
     def lose():
         raise OutOfReach
@@ -168,7 +166,7 @@ def test_an_order_that_is_announced_anew_is_charged_under_the_first_key(provider
     provider.before_answer = lambda: None
 
     # when the producer sends the order once more, as another event
-    deliver(CREATED_ANEW)
+    deliver(CREATED_AGAIN)
 
     # then it is one charge
     assert (status(db), provider.answers) == (Status.SUCCEEDED, {KEY: Approved("payment")})
@@ -210,7 +208,7 @@ def test_its_timeline_is_done_only_when_the_money_is_back(provider, db):
     assert [status_after(*so_far, *db.told[:told]) for told in (1, 2)] == ["open", "done"]
 
 
-# The gateway is out of reach, and the events are redriven
+# The gateway cannot be reached, and the events are redriven
 
 
 @pytest.mark.parametrize("redriven", [*BOTH_WAYS, (CREATED,), (CANCELLED,)])
@@ -342,7 +340,7 @@ def charges_meanwhile(provider: Provider, answer: Answer, then: Answer) -> None:
     def overtake():
         provider.while_asked = lambda: None
         provider.answers[KEY] = answer
-        deliver(CREATED_ANEW)
+        deliver(CREATED_AGAIN)
         provider.answers[KEY] = then
 
     provider.while_asked = overtake

@@ -39,7 +39,7 @@ class Catalog:
         self.events: list[dict[str, Any]] = []
 
     def step(self, product: str, wanted: Any) -> None:
-        """Create, reprice, remove or create again, whichever the product's state allows."""
+        """Create, reprice, remove or create again, as the product's state allows."""
         there = self.products.get(product)
         if there is None or not there.listed_in:
             if wanted == "remove":
@@ -67,7 +67,7 @@ class Catalog:
         }
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(steps, max_size=15), st.data())
 def test_a_price_list_ends_as_the_catalog_is_however_its_events_arrive(done, data):
     # given a catalog in which products come, change, go and come again

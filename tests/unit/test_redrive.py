@@ -1,4 +1,4 @@
-"""Failed events: what each kind of message says, whom it is for, and what becomes of it when it is sent again."""
+"""Failed events: what each kind of message says, who its consumer is, and what happens when it is sent again."""
 
 import contextlib
 import heapq
@@ -209,7 +209,7 @@ def test_a_consumer_is_called_what_its_template_calls_it(arn, name):
 
 
 class Queues:
-    """SQS. `held` are hidden; a queue hands out no more at once than it feels like."""
+    """SQS. `held` are hidden; a queue hands out as many at once as it likes."""
 
     def __init__(self, **messages):
         self.messages = {URL + name.replace("_", "-"): list(each) for name, each in messages.items()}
@@ -345,7 +345,7 @@ def test_one_that_fails_again_stays_and_the_others_go():
 
 def test_one_that_someone_is_handling_stays_and_says_when_to_come_back():
     sqs = three()
-    _, said = sent(sqs, [PAYMENT], Lambda(fails={"b-1"}, error="IdempotencyAlreadyInProgressError"))
+    _, said = sent(sqs, [PAYMENT], Lambda(fails={"b-1"}, error="BeingTold"))
     assert "redrive it again in a minute" in said
     assert sqs.left(PAYMENT) == ["m-1"]
 
@@ -374,7 +374,7 @@ def test_a_function_that_the_stack_has_and_lambda_has_not_is_gone(monkeypatch):
     assert sqs.left(PAYMENT) == ["m-1"]
 
 
-def test_a_checkout_goes_to_whoever_reads_the_queue_as_a_batch_of_one():
+def test_a_checkout_goes_to_the_reader_of_the_queue_as_a_batch_of_one():
     sqs = Queues(shop_FailedCheckouts_6F=[message(of("b-1"), "m-1"), message(of("b-2"), "m-2")])
     lambdas = Lambda(fails={"b-2"})
     well, said = sent(sqs, [CHECKOUTS], lambdas)
@@ -1022,7 +1022,7 @@ def test_what_is_on_no_timeline_is_not_told():
         (EndpointConnectionError(endpoint_url="https://events"), "Could not connect"),
     ],
 )
-def test_where_the_bus_cannot_be_told_the_event_is_handled_nonetheless_and_that_is_said(refuses, why):
+def test_where_the_bus_cannot_be_told_the_event_is_still_handled_and_that_is_said(refuses, why):
     sqs = three()
     well, said = sent(sqs, [PAYMENT], tell_bus=telling("bus", Bus(refuses), NAMES))
     assert well
@@ -1185,7 +1185,7 @@ def test_it_ends_with_1_if_anything_is_left(on_aws, monkeypatch):
 
 
 class Logs:
-    """CloudWatch Logs with one function's log: pages of two, and a filter that finds a term wherever it stands."""
+    """CloudWatch Logs with one function's log: pages of two, and a filter that finds a term anywhere in a line."""
 
     class exceptions:
         class ResourceNotFoundException(Exception):
@@ -1239,7 +1239,7 @@ def test_an_orders_log_has_what_its_invocations_wrote_without_naming_it():
         ("s", 10, "    raise"),
         ("s", 11, "END RequestId: r-1"),
         ("s", 12, "REPORT RequestId: r-1 Duration: 1 ms"),
-        ("t", 7, "[ERROR] Beside: of another sandbox"),
+        ("t", 7, "[ERROR] Aside: of another sandbox"),
     ) == [
         ("received", ""),
         ("[ERROR] KeyError: 'quantity'", "Traceback (most recent call last):\n    raise\n    raise"),
@@ -1278,7 +1278,7 @@ def test_where_lambda_logs_all_in_json_its_lines_of_what_went_well_are_left_out(
     ) == [("received", "")]
 
 
-def test_of_a_batch_it_has_this_order_alone():
+def test_of_a_batch_it_has_only_this_order():
     assert told(
         ("s", 1, "START RequestId: r-1 Version: 1"),
         ("s", 2, line("o-1")),

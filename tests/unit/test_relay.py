@@ -44,7 +44,7 @@ def record(**images: dict[str, Any]) -> dict[str, Any]:
     [
         pytest.param(record(NewImage=image(CREATED)), [CREATED], id="an insert"),
         pytest.param(
-            record(OldImage=image(CREATED), NewImage=image(CONFIRMED)), [CONFIRMED], id="an update that announces anew"
+            record(OldImage=image(CREATED), NewImage=image(CONFIRMED)), [CONFIRMED], id="an update that announces again"
         ),
         pytest.param(
             record(OldImage=image(None), NewImage=image(CONFIRMED)), [CONFIRMED], id="an update that announces at last"
@@ -67,7 +67,7 @@ def test_events_are_published_in_the_order_of_their_writes():
     assert list(announced([first, then])) == [CREATED, CONFIRMED]
 
 
-def test_an_entry_bears_its_own_time_and_trace():
+def test_an_entry_has_its_own_time_and_trace():
     bare = {
         "EventBusName": "bus",
         "Source": "eventflow.orders",
@@ -117,7 +117,7 @@ PUT_EVENTS = stream.events.meta.service_model.operation_model("PutEvents").input
 
 
 class EventBridge:
-    """Takes what AWS's own model of the call allows; refuses entries by detail-type, so many times."""
+    """Takes what AWS's own model of the call allows; refuses entries by detail-type, a number of times."""
 
     def __init__(self, refusals: dict[str, int] | None = None) -> None:
         self.refusals = refusals or {}
@@ -175,7 +175,7 @@ def test_a_stream_of_many_goes_ten_at_a_time_each_in_its_own_trace(monkeypatch, 
     assert not waits
 
 
-def test_each_entry_goes_on_beneath_relays_own_segment_of_it(monkeypatch, waits):
+def test_each_entry_goes_on_under_relays_own_segment_of_it(monkeypatch, waits):
     # given
     bridge = bus(monkeypatch)
     begun, ended = [], []
@@ -183,7 +183,7 @@ def test_each_entry_goes_on_beneath_relays_own_segment_of_it(monkeypatch, waits)
     @contextmanager
     def handing_on(header, **annotations):
         begun.append((header, annotations))
-        yield f"{header};beneath={len(begun)}"
+        yield f"{header};under={len(begun)}"
         ended.append((header, len(bridge.calls)))
 
     monkeypatch.setattr(stream.telemetry, "handing_on", handing_on)
@@ -193,7 +193,7 @@ def test_each_entry_goes_on_beneath_relays_own_segment_of_it(monkeypatch, waits)
 
     # then
     assert begun == [(TRACE, {"DetailType": "A"}), (TRACE, {"DetailType": "B"})]
-    assert [item["TraceHeader"] for item in bridge.calls[0]] == [f"{TRACE};beneath=1", f"{TRACE};beneath=2"]
+    assert [item["TraceHeader"] for item in bridge.calls[0]] == [f"{TRACE};under=1", f"{TRACE};under=2"]
     assert ended == [(TRACE, 1), (TRACE, 1)], "it ends when the batch is published"
 
 

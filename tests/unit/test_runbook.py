@@ -1,4 +1,4 @@
-"""docs/runbook.md has an entry for every alarm, and no command that there is not."""
+"""docs/runbook.md has an entry for every alarm, and names only commands that exist."""
 
 import re
 
@@ -27,11 +27,11 @@ def test_every_alarm_of_an_entry_is_there():
     assert named <= ALARMS.keys()
 
 
-def test_every_entry_of_an_alarm_says_what_it_means_what_to_do_first_how_to_mend_it_and_when_it_is_mended():
+def test_every_entry_of_an_alarm_says_what_it_means_what_to_do_first_how_to_fix_it_and_when_it_is_fixed():
     entries = [entry for entry in RUNBOOK.split("\n## ") if "Alarm`" in entry.partition("\n")[0]]
     assert len(entries) > 8
     for entry in entries:
-        for word in ("Means", "First", "Mend", "Mended when"):
+        for word in ("Means", "First", "Fix", "Fixed when"):
             assert f"**{word}**" in entry, entry
 
 

@@ -1,5 +1,7 @@
-"""Whatever the order of arrival, however often delivered, wherever it crashes, whichever answer is late or lost: the
-saga comes to a right end.
+"""A saga ends right in any order of arrival, after any number of deliveries, and after any crash or lost answer.
+
+The simulator (docs/reliability.md) runs the handlers themselves. Only here an event is sent once more under another
+eventId, a provider forgets its keys, and many small orders share three products: some hundred sagas a second.
 """
 
 from collections import Counter
@@ -29,7 +31,7 @@ order_ids = st.sets(st.sampled_from("ABCD"))
 choices = st.binary(min_size=100, max_size=200)
 
 
-@settings(max_examples=700)
+@settings(max_examples=400)
 @given(stock_levels, st.lists(lines, min_size=1, max_size=4), order_ids, order_ids, order_ids, choices)
 def test_every_order_ends_and_nothing_is_lost_or_done_twice(levels, placed, declined, cancelled, vetoed, numbers):
     # given orders on a shared stock, some of which the gateway declines, the shopper cancels, another service vetoes
@@ -83,7 +85,7 @@ def test_every_order_ends_and_nothing_is_lost_or_done_twice(levels, placed, decl
     for refunded, order_id in given_back:
         assert told.index(("PaymentSucceeded", order_id)) < told.index((refunded, order_id))
 
-    # and each says of what it is, and what led to it
+    # and each names its order and its cause
     ids = {a.id: (a.detail_type, fact["orderId"]) for a, (_, fact) in zip(world.announcements, facts, strict=True)}
     for kind, fact in facts:
         if kind.startswith("Order"):

@@ -68,7 +68,7 @@ def test_every_function_declares_what_it_is_given_since_sam_passes_on_nothing_el
     # when
     declaring = sam._template(cloud)
 
-    # then it is the built template with that added, and stands where relative paths lead to the code
+    # then it is the built template with that added, and is where relative paths reach the code
     assert declaring.parent == build_dir(cloud)
     template = yaml_parse(declaring.read_text())
     variables = template["Globals"]["Function"]["Environment"]["Variables"]
@@ -113,10 +113,10 @@ def test_where_the_bridge_is_in_a_virtual_machine_docker_leads_in():
 
 @pytest.fixture
 def no_docker(monkeypatch):
-    def at_hand() -> Docker:
+    def that_runs() -> Docker:
         raise NoDocker("Docker does not answer")
 
-    monkeypatch.setattr(daemon, "at_hand", at_hand)
+    monkeypatch.setattr(daemon, "that_runs", that_runs)
 
 
 @pytest.mark.usefixtures("no_docker")
@@ -136,7 +136,7 @@ def test_where_none_can_be_unpacked_it_is_skipped_and_says_why(monkeypatch, caps
 def test_a_docker_that_does_not_answer_is_none(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoDocker, match="there is no `docker` on this machine"):
-        daemon.at_hand()
+        daemon.that_runs()
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,10 @@ def test_the_bridge_is_where_containers_find_this_machine(monkeypatch, tmp_path,
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     monkeypatch.setenv("DOCKER_HOST", "unix:///somewhere")
     if bridge:
-        assert daemon.at_hand() == Docker({"DOCKER_HOST": "unix:///somewhere"}, bridge)
+        assert daemon.that_runs() == Docker({"DOCKER_HOST": "unix:///somewhere"}, bridge)
     else:
         with pytest.raises(NoDocker, match="no address"):
-            daemon.at_hand()
+            daemon.that_runs()
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_an_unpacked_docker_comes_and_goes(debian, left, tmp_path):
 
 
 @linux
-def test_another_runs_bridge_is_left_alone(debian, left, tmp_path):
+def test_another_runs_bridge_is_not_touched(debian, left, tmp_path):
     debian(
         "ip",
         f'echo "$@" >> {tmp_path / "ip.log"}; [ "$1$2$3" != linkaddeventflow0 ] || {{ echo File exists >&2; exit 2; }}',

@@ -259,7 +259,7 @@ PATH = "eventflow.orders/OrderCreated-1.0.json"
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """schemas/ in a repository of its own, with nothing committed yet, and nothing of the user's git set-up."""
+    """schemas/ in a new repository, with nothing committed yet, and without the user's git configuration."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

@@ -168,7 +168,7 @@ class Events:
 
 
 class Queues:
-    """SQS with these queues, and so many messages in each."""
+    """SQS with these queues, and this many messages in each."""
 
     def __init__(self, *names, messages=0):
         self.names, self.messages = names, messages
@@ -367,7 +367,6 @@ def test_every_function_refuses_it_before_it_does_anything(consumer, event):
         getattr(importlib.import_module(module), name)({"id": "1", **event}, LambdaContext())
 
 
-@pytest.mark.filterwarnings("ignore:Disabling idempotency")
 def test_a_veto_is_heard_in_any_version_and_fails_for_its_order_is_not_there(db, monkeypatch):
     from orders import consumer
 

@@ -198,6 +198,26 @@ def test_a_page_of_no_partition_is_of_the_whole_index(database):
     assert CARTS.page("byUser", 2, after=key) == ([TWO], False)
 
 
+def test_every_row_of_a_partition_is_read_page_by_page_and_no_page_too_early(database):
+    # given two pages, as DynamoDB ends one at 1 MB
+    query = {
+        "TableName": "carts",
+        "IndexName": "byUser",
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": "userId"},
+        "ExpressionAttributeValues": {":p": {"S": "ada"}},
+    }
+    last = {"userId": {"S": "ada"}, "cartId": {"S": "c1"}}
+    database.add_response("query", {"Items": [row(ONE, 1)], "LastEvaluatedKey": last}, query)
+    carts = CARTS.every("byUser", "userId", "ada")
+
+    # then the second is asked for only when it is wanted
+    assert next(carts) == ONE
+    database.assert_no_pending_responses()
+    database.add_response("query", {"Items": [row(TWO, 2)]}, {**query, "ExclusiveStartKey": last})
+    assert list(carts) == [TWO]
+
+
 def test_many_rows_are_read_at_once_each_key_once_and_those_that_are_not_there_left_out(database):
     asked: dict[str, Any] = {}
 
@@ -238,7 +258,7 @@ def wrote(pieces: int, revision: int) -> dict[str, Any]:
     return request | ({"ExpressionAttributeValues": {":seen": {"N": str(revision - 1)}}} if revision > 1 else {})
 
 
-def test_a_lost_race_is_decided_anew_on_the_row_that_won(database):
+def test_a_lost_race_is_decided_again_on_the_row_that_won(database):
     database.add_response("get_item", {"Item": row(ONE, 1)})
     lost_to(database, row(Cart(cart_id="c1", pieces=3), 2), wrote(pieces=2, revision=2))
     database.add_response("put_item", {}, wrote(pieces=4, revision=3))

@@ -1,14 +1,18 @@
-"""What an invocation leaves behind: its own log lines, metrics and trace, and nothing of the last one's."""
+"""What an invocation writes: its own log lines, metrics and trace, and nothing from the invocation before."""
 
 import io
 import json
 import os
 from datetime import datetime
+from typing import Any
 
+import boto3
 import pytest
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext as InLambda
+from botocore.exceptions import EndpointConnectionError
+from botocore.validate import validate_parameters
 
 from eventflow import telemetry
 from eventflow.trace import current_trace
@@ -18,9 +22,12 @@ from .lambda_context import LambdaContext
 ROOT, OTHER_ROOT = "1-5759e988-bd862e3fe1be46a994272793", "1-5759e999-111111111111111111111111"
 INVOCATION = f"Root={OTHER_ROOT};Parent=aaaaaaaaaaaaaaaa;Sampled=1"
 OF_AN_ORDER = f"Root={ROOT};Parent=53995c3f42cd8ad8;Sampled=1"
+PUT_TRACE_SEGMENTS = (
+    boto3.client("xray", region_name="eu-west-1").meta.service_model.operation_model("PutTraceSegments").input_shape
+)
 
 
-def test_what_is_logged_bears_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
+def test_what_is_logged_has_the_order_that_it_is_about_and_no_earlier_one(monkeypatch):
     log = io.StringIO()
     monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
 
@@ -56,14 +63,51 @@ def test_a_line_holds_what_how_it_works_says_and_nothing_twice(monkeypatch):
     handler({}, LambdaContext())
 
     # then
-    for line in map(json.loads, log.getvalue().splitlines()):
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert "cold_start" not in lines[1], "where it is not, there is nothing to say"
+    for line in lines:
         about = {"orderId", "detailType", "eventId", "causationId"}
-        assert line.keys() - {"xray_trace_id"} == about | {
-            *("level", "message", "timestamp", "service", "cold_start", "function_request_id"),
+        assert line.keys() - {"xray_trace_id", "cold_start"} == about | {
+            *("level", "message", "timestamp", "service", "function_request_id"),
         }
         # RFC 3339, or Lambda takes the line for INFO, whatever its level
         assert datetime.fromisoformat(line["timestamp"]).tzinfo
         assert "T" in line["timestamp"]
+
+
+@pytest.mark.parametrize(("sampled", "named"), [("1", ROOT), ("0", None)])
+def test_a_line_names_its_trace_where_x_ray_keeps_it(monkeypatch, sampled, named):
+    log = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+
+    @telemetry.instrumented
+    def handler(event, context):
+        telemetry.logger.info("received")
+
+    # given a warm sandbox, whose last invocation was otherwise
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", OF_AN_ORDER.replace("Sampled=1", f"Sampled={1 - int(sampled)}"))
+    handler({}, LambdaContext())
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", OF_AN_ORDER.replace("Sampled=1", f"Sampled={sampled}"))
+    handler({}, LambdaContext())
+
+    assert json.loads(log.getvalue().splitlines()[1]).get("xray_trace_id") == named
+
+
+def test_what_came_of_an_event_does_not_say_again_which_event_it_was(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+
+    @telemetry.instrumented
+    def handler(event, context):
+        telemetry.follow("order-1", detailType="OrderCreated", eventId="e-1", causationId="e-0")
+        telemetry.conclude("told the shopper", subject="We have your order")
+
+    handler({}, LambdaContext())
+
+    line = json.loads(log.getvalue())
+    assert (line["orderId"], line["subject"]) == ("order-1", "We have your order")
+    assert not {"detailType", "eventId", "causationId"} & line.keys()
+    assert line["function_request_id"], "by which it is found beside the line that says it"
 
 
 def test_what_is_counted_is_a_metric_of_the_stack_at_the_invocations_end(capsys):
@@ -110,24 +154,50 @@ def test_a_trace_holds_no_answers(monkeypatch):
 # In traces that are not the invocation's
 
 
+class XRay:
+    """Its API. What it refuses is lost."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[dict[str, Any]]] = []
+        self.away = False
+
+    def put_trace_segments(self, TraceSegmentDocuments: list[str]) -> None:
+        validate_parameters({"TraceSegmentDocuments": TraceSegmentDocuments}, PUT_TRACE_SEGMENTS)
+        if self.away:
+            raise EndpointConnectionError(endpoint_url="xray")
+        self.calls.append([json.loads(document) for document in TraceSegmentDocuments])
+
+
+@pytest.fixture
+def xray(monkeypatch):
+    xray = XRay()
+    monkeypatch.setattr(telemetry, "_xray", lambda: xray)
+    return xray
+
+
 @pytest.fixture
 def sent(monkeypatch):
-    """What is sent to X-Ray by a function that is traced."""
-    documents = []
+    """The segments that a function which is traced has to send to X-Ray when its invocation ends."""
+    documents: list[dict[str, Any]] = []
+
+    class Ended(list[str]):
+        def append(self, document: str) -> None:
+            super().append(document)
+            documents.append(json.loads(document))
+
+    monkeypatch.setattr(telemetry, "_ended", Ended())
     monkeypatch.setenv("_X_AMZN_TRACE_ID", INVOCATION)
     monkeypatch.setattr(telemetry.tracer, "disabled", False)
     monkeypatch.setattr(telemetry.tracer, "provider", xray_recorder)
     monkeypatch.setattr(telemetry.tracer, "service", "relay")
     monkeypatch.setattr(xray_recorder, "_context", InLambda())
-    monkeypatch.setattr(
-        xray_recorder.emitter, "send_entity", lambda entity: documents.append(json.loads(entity.serialize()))
-    )
+    monkeypatch.setattr(xray_recorder.emitter, "send_entity", lambda entity: None)  # those of the invocation's own
     global_sdk_config.set_sdk_enabled(True)
     yield documents
     global_sdk_config.set_sdk_enabled(False)
 
 
-def test_what_is_handed_on_goes_on_beneath_a_segment_of_the_service_in_its_own_trace(sent):
+def test_what_is_handed_on_continues_under_a_segment_of_the_service_in_its_own_trace(sent):
     with telemetry.handing_on(OF_AN_ORDER, DetailType="OrderCreated") as header:
         assert sent == []
 
@@ -137,6 +207,48 @@ def test_what_is_handed_on_goes_on_beneath_a_segment_of_the_service_in_its_own_t
     assert segment["annotations"] == {"DetailType": "OrderCreated"}
     assert segment["end_time"] >= segment["start_time"]
     assert current_trace() == INVOCATION
+
+
+def test_segments_in_other_traces_are_sent_by_x_rays_api_when_the_invocation_ends(sent, xray):
+    @telemetry.instrumented
+    def handler(event, context):
+        for _ in range(51):
+            with telemetry.handing_on(OF_AN_ORDER):
+                pass
+        so_far.append(len(xray.calls))
+
+    so_far: list[int] = []
+    handler({}, LambdaContext())
+    handler({}, LambdaContext())
+
+    assert so_far == [0, 2]
+    assert [len(documents) for documents in xray.calls] == [50, 1, 50, 1]
+    assert {document["trace_id"] for documents in xray.calls for document in documents} == {ROOT}
+
+
+def test_segments_that_x_ray_does_not_take_are_forgotten_and_what_was_done_is_done(sent, xray):
+    @telemetry.instrumented
+    def handler(event, context):
+        with telemetry.handing_on(OF_AN_ORDER):
+            return "published"
+
+    xray.away = True
+    assert handler({}, LambdaContext()) == "published"
+    xray.away = False
+    handler({}, LambdaContext())
+    assert [len(documents) for documents in xray.calls] == [1]
+
+
+def test_an_invocation_that_fails_sends_its_segments_too(sent, xray):
+    @telemetry.instrumented
+    def handler(event, context):
+        with telemetry.handing_on(OF_AN_ORDER):
+            raise TimeoutError("the bus is away")
+
+    with pytest.raises(TimeoutError):
+        handler({}, LambdaContext())
+    ((segment,),) = xray.calls
+    assert segment["fault"]
 
 
 @pytest.mark.parametrize("header", [None, "", OF_AN_ORDER.replace("Sampled=1", "Sampled=0"), "Sampled=1"])

@@ -2,9 +2,9 @@
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import timeline.http
 from eventflow import clock, store
-from eventflow.attributes import to_attributes
-from timeline import sagas
+from eventflow.attributes import from_attributes, to_attributes
+from timeline import sagas, table
+from timeline.flow import variant_key
 
 from .api_gateway import ADA, BOB, OPERATOR, Answer, call
 from .memory_dynamodb import MemoryDynamoDB
@@ -28,30 +29,41 @@ STUCK = NOW - timeline.http.STUCK_AFTER - 1
 @pytest.fixture(autouse=True)
 def at_this_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(timeline.http.TABLE, "_usual_since", 0)  # what another test's sagas say is usual is forgotten
 
 
 def keeps_saga(
-    db: MemoryDynamoDB, saga: str, started: int = NOW - 1000, status: str = "open", owner: str | None = "ada"
+    db: MemoryDynamoDB,
+    saga: str,
+    started: int = NOW - 1000,
+    status: str = "open",
+    owner: str | None = "ada",
+    path: str = "orders|OrderCreated|0||e-1234",
+    **more: Any,
 ) -> None:
-    """A saga of one event, as the state machine keeps it."""
+    """A saga of one event, as the state machine keeps it; `more` is what else its summary tells."""
     owned = {"userId": owner} if owner else {}
     event = {
         "position": f"{started:013}#e-{saga}#eventflow.orders#OrderCreated",
         "eventId": f"e-{saga}",
+        "shortId": f"e-{saga}"[:6],
         "occurredAt": started,
+        "arrivedAt": started,
         "source": "eventflow.orders",
+        "lane": "orders",
         "type": "OrderCreated",
         "detail": json.dumps({"orderId": saga}),
     }
     summary = {
         "position": sagas.SUMMARY,
-        "status": status,
+        "bucket": f"{status}#{len(saga) % timeline.http.BUCKETS}",
         "listing": sagas.listing_of(started, saga),
-        "startedAt": started,
         "lastAt": started,
         "lastType": "OrderCreated",
         "events": 1,
-        **({"endedAt": started, "outcome": "OrderConfirmed"} if status == "done" else {}),
+        "path": path,
+        **({"ending": "succeeded", "outcome": "OrderConfirmed"} if status == "done" else {}),
+        **more,
     }
     for row in (event, summary):
         db.keeps("TimelineTable", to_attributes({"sagaId": sagas.key_of(saga), **owned, **row}))
@@ -123,7 +135,8 @@ def test_of_a_saga_too_long_the_newest_events_are_told(db):
     db.keeps("TimelineTable", {**first, "events": {"N": str(sagas.MOST_EVENTS)}, "lastAt": {"N": str(NOW)}})
     for n in range(sagas.MOST_EVENTS + 1):
         event = {"sagaId": "saga#o1", "position": f"{NOW + n:013}#e{n}#s#t", "eventId": f"e{n}", "occurredAt": NOW + n}
-        db.keeps("TimelineTable", to_attributes({**event, "source": "s", "type": "t", "detail": "{}"}))
+        more = {"source": "s", "type": "t", "lane": "s", "shortId": f"e{n}", "arrivedAt": NOW, "detail": "{}"}
+        db.keeps("TimelineTable", to_attributes({**event, **more}))
 
     told = read("o1").body
 
@@ -256,22 +269,22 @@ def test_nothing_has_begun_since_now_or_later(db, status, moment):
 
 
 @pytest.mark.parametrize("status", ["open", "stuck"])
-def test_a_shopper_of_many_sagas_that_ended_is_answered_after_a_few_reads(db, status):
-    # given a shopper of 1,500 sagas that are done, and one from before them that is not
-    for n in range(1500):
+def test_a_shopper_of_many_sagas_that_ended_is_answered_after_a_bounded_read(db, status, monkeypatch):
+    # given a shopper of 250 sagas that are done, and one from before them that is not
+    monkeypatch.setattr(table, "MOST_READ", 200)
+    for n in range(250):
         keeps_saga(db, f"done{n}", started=STUCK - n, status="done")
-    keeps_saga(db, "old", started=STUCK - 2000)
+    keeps_saga(db, "old", started=STUCK - 3000)
 
     # when she asks for the others, however few at a time
-    found, reads = [], []
-    for page in pages({"status": status, "limit": "1"}, ADA):
-        found.append(page)
-        reads.append(len(db.asked))
+    query = {"status": status, "limit": "1"}
+    first = call("GET", "/timelines", claims=ADA, query=query).body
+    second = call("GET", "/timelines", claims=ADA, query={**query, "cursor": first["nextCursor"]}).body
 
-    # then no answer takes more than a few reads, and the second has it
-    assert found[:2] == [[], ["old"]]
-    assert [saga for page in found for saga in page] == ["old"]
-    assert max(after - before for before, after in pairwise([0, *reads])) <= timeline.http.MOST_READS
+    # then no answer takes more than it may, says how much it was, and the second has it
+    assert (first["items"], first["read"]) == ([], 200)
+    assert ([item["id"] for item in second["items"]], second["read"]) == (["old"], 51)
+    assert "nextCursor" not in second
 
 
 @pytest.mark.parametrize("status", [None, "open", "stuck", "done"])
@@ -284,36 +297,35 @@ def test_whatever_is_in_the_table_a_page_takes_a_few_reads_and_all_pages_tell_ea
     )
     kept = dict(enumerate(data.draw(st.lists(kinds, min_size=8, max_size=25) | st.just([]))))
     since = data.draw(st.integers(0, 12) | st.none())
+    until = data.draw(st.integers(0, 12) | st.none())
     limit = data.draw(st.integers(1, 3))
     query = {"limit": str(limit)} | ({"status": status} if status else {})
-    if since is not None:
-        query["from"] = datetime.fromtimestamp((STUCK - 6 + since) / 1000, UTC).isoformat()
+    for name, at in (("from", since), ("to", until)):
+        if at is not None:
+            query[name] = datetime.fromtimestamp((STUCK - 6 + at) / 1000, UTC).isoformat()
     with pytest.MonkeyPatch.context() as patch:
         # given some sagas, of which a request reads few
         db = MemoryDynamoDB()
         db.most_at_once = data.draw(st.integers(1, 3))
         patch.setattr(store, "dynamodb", db)
         patch.setattr(clock, "now", lambda: NOW)
-        patch.setattr(timeline.http, "SIFTED", data.draw(st.integers(1, 3)))
-        patch.setattr(timeline.http, "MOST_READS", data.draw(st.integers(1, 2)))
+        patch.setattr(table, "MOST_READ", data.draw(st.integers(1, 5)))
         for n, (at, ended, owner) in kept.items():
-            keeps_saga(db, f"o{n}", started=STUCK - 6 + at, status=ended, owner=owner)
+            keeps_saga(db, "x" * (n % 3) + f"o{n}", started=STUCK - 6 + at, status=ended, owner=owner)
 
         # when all pages are asked for
         told = []
         for page in pages(query, claims):
             assert len(page) <= limit
-            # an operator's list is of two partitions
-            assert len(db.asked) <= timeline.http.MOST_READS * (2 if claims is OPERATOR else 1)
-            db.asked.clear()
             told += page
 
     # then
     wanted = {
-        f"o{n}": STUCK - 6 + at
+        "x" * (n % 3) + f"o{n}": STUCK - 6 + at
         for n, (at, ended, owner) in kept.items()
         if (claims is OPERATOR or owner == "ada")
         and (since is None or at >= since)
+        and (until is None or at < until)
         and (status is None or ended == ("done" if status == "done" else "open"))
         and (status != "stuck" or at <= 6)
     }
@@ -330,6 +342,12 @@ def cursor(listing: str) -> str:
         ({"status": "over"}, "status"),
         ({"status": ""}, "status"),
         ({"limit": "0"}, "limit"),
+        ({"ending": "good"}, "ending"),
+        ({"slowerThan": "fast"}, "slowerThan"),
+        ({"slowerThan": "-1"}, "slowerThan"),
+        ({"find": "12345"}, "find"),
+        ({"to": "tomorrow"}, "to"),
+        ({"colour": "red"}, "colour"),
         ({"limit": "101"}, "limit"),
         ({"from": "yesterday"}, "from"),
         ({"cursor": "nonsense"}, "cursor"),
@@ -349,11 +367,137 @@ def test_a_wrong_query_is_refused_by_the_name_of_its_field(db, query, field):
     assert (answer.status, answer.wrong_fields) == (400, [field]), answer.text
 
 
-def test_a_list_reads_the_index_of_whoever_asks_and_no_saga_events(db):
+def test_a_list_reads_the_index_of_the_one_who_asks_and_no_saga_events(db):
     keeps_saga(db, "o1")
+    asked = []
     for claims, query in ((OPERATOR, {}), (OPERATOR, {"status": "stuck"}), (ADA, {})):
+        db.asked.clear()
         call("GET", "/timelines", claims=claims, query=query or None)
-    assert db.asked == [
-        *("Query TimelineTable.byStatus", "Query TimelineTable.byStatus"),
-        *("Query TimelineTable.byStatus", "Query TimelineTable.byUser"),
+        asked.append(Counter(db.asked))
+    buckets, read = "Query TimelineTable.byBucket", {"BatchGetItem TimelineTable": 1}
+    assert asked == [
+        {buckets: 2 * timeline.http.BUCKETS, **read},
+        {buckets: timeline.http.BUCKETS},
+        {"Query TimelineTable.byUser": 1, **read},
     ]
+
+
+# What is looked for
+
+
+PATHS = {
+    "confirmed": """orders|OrderCreated|0||aaaaaa
+payment|PaymentSucceeded|40|0|bbbbbb
+inventory|InventoryReserved|50|0|cccccc
+orders|OrderConfirmed|70|2|dddddd""",
+    "declined": """orders|OrderCreated|0||eeeeee
+payment|PaymentFailed|40|0|ffffff
+orders|OrderCancelled|70|1|gggggg""",
+}
+
+
+@pytest.fixture
+def two_endings(db: MemoryDynamoDB) -> MemoryDynamoDB:
+    """An order that was confirmed after 70 ms, one whose payment was declined, one called off, two still open."""
+    start = NOW - 10_000
+    keeps_saga(db, "confirmed-1", start, "done", path=PATHS["confirmed"], lastAt=start + 70, traceId="5759e988" * 4)
+    failed = {"ending": "failed", "outcome": "OrderCancelled", "failedStep": "PaymentFailed", "reason": "declined"}
+    keeps_saga(db, "declined-1", start + 1, "done", "bob", PATHS["declined"], lastAt=start + 801, **failed)
+    keeps_saga(db, "regretted-1", start + 2, "done", ending="calledOff", outcome="OrderCancelled")
+    keeps_saga(db, "open-1", start + 3, giveUps=1, gaveUp=1, events=2)
+    keeps_saga(db, "stuck-1", STUCK)
+    return db
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"ending": "succeeded"}, ["confirmed-1"]),
+        ({"ending": "failed"}, ["declined-1"]),
+        ({"ending": "calledOff"}, ["regretted-1"]),
+        ({"ending": "open"}, ["open-1"]),
+        ({"ending": "stuck"}, ["stuck-1"]),
+        ({"status": "open"}, ["open-1", "stuck-1"]),
+        ({"status": "done", "ending": "open"}, []),
+        ({"type": "PaymentFailed"}, ["declined-1"]),
+        ({"service": "inventory"}, ["confirmed-1"]),
+        ({"lastType": "OrderCreated", "ending": "stuck"}, ["stuck-1"]),
+        ({"slowerThan": "100", "status": "done"}, ["declined-1"]),
+        ({"slowerThan": "60", "fasterThan": "71", "status": "done"}, ["confirmed-1"]),
+        ({"edge": "PaymentFailed>OrderCancelled"}, ["declined-1"]),
+        # a confirmation follows what it names, and what led to nothing else
+        ({"edge": "PaymentSucceeded>OrderConfirmed"}, ["confirmed-1"]),
+        ({"edge": "OrderCreated>OrderConfirmed"}, []),
+        ({"variant": "none"}, []),
+        # by what an id begins with
+        ({"find": "declin"}, ["declined-1"]),
+        ({"find": "declined-1"}, ["declined-1"]),
+        ({"find": "1-5759e988-5759e9885759e9885759e988"}, ["confirmed-1"]),
+        ({"find": "5759e9885759"}, ["confirmed-1"]),
+        ({"find": "declined-2"}, []),
+    ],
+    ids=lambda it: "&".join(f"{name}={value}" for name, value in it.items()) if isinstance(it, dict) else "",
+)
+def test_sagas_are_found_by_what_happened_to_them(two_endings, query, found):
+    answer = call("GET", "/timelines", claims=OPERATOR, query=query).body
+    assert [item["id"] for item in answer["items"]] == found
+    assert "nextCursor" not in answer
+
+
+def test_an_events_id_finds_its_saga_if_it_is_really_its(two_endings):
+    # given an event, of which the summary knows six characters
+    keeps_saga(two_endings, "of-event", path="orders|OrderCreated|0||e-of-e")
+    assert listed({"find": "e-of-event"}) == listed({"find": "e-of-e"}) == ["of-event"]
+    assert listed({"find": "e-of-evening"}) == []
+
+
+def test_every_saga_of_a_path_is_found_by_the_paths_key(two_endings):
+    key = variant_key(sagas.path_of(summary_of(two_endings, "confirmed-1"), timeline.http.VOCABULARY))
+    assert listed({"variant": key}) == ["confirmed-1"]
+
+
+def summary_of(db: MemoryDynamoDB, saga: str) -> sagas.Summary:
+    return from_attributes(db.rows["TimelineTable"][f"saga#{saga}|summary"], sagas.Summary)
+
+
+def test_how_a_saga_ended_and_why_is_in_the_list(two_endings):
+    declined, opened = (
+        next(item for item in call("GET", "/timelines", claims=OPERATOR).body["items"] if item["id"] == saga)
+        for saga in ("declined-1", "open-1")
+    )
+    assert {name: declined[name] for name in ("status", "ending", "failedStep", "reason", "durationMs")} == {
+        "status": "done",
+        "ending": "failed",
+        "failedStep": "PaymentFailed",
+        "reason": "declined",
+        "durationMs": 800,
+    }
+    # what a consumer gave up on is no event of the saga
+    assert (opened["ending"], opened["giveUps"], opened["eventCount"]) == ("open", 1, 1)
+
+
+def test_what_consumers_gave_up_on_is_for_operators(two_endings):
+    (opened,) = call("GET", "/timelines", claims=ADA, query={"ending": "open"}).body["items"]
+    assert "giveUps" not in opened
+    assert listed({"find": "declined-1"}, ADA) == []
+
+
+def test_a_gap_is_told_beside_what_it_usually_is_and_an_open_saga_beside_what_usually_comes_next(two_endings):
+    # given an order that waits for its confirmation, and takes its time
+    keeps_saga(two_endings, "slow-1")
+    paid = {"eventId": "e-paid", "type": "PaymentSucceeded", "lane": "payment", "causationId": "e-slow-1"}
+    (row,) = (
+        row
+        for row in two_endings.rows["TimelineTable"].values()
+        if row["sagaId"]["S"] == "saga#slow-1" and row["position"]["S"] != sagas.SUMMARY
+    )
+    event = {**from_attributes(row, dict[str, Any]), **paid, "occurredAt": NOW - 100, "shortId": "e-paid"}
+    two_endings.keeps("TimelineTable", to_attributes({**event, "position": f"{NOW - 100:013}#e-paid#s#t"}))
+
+    operators, own = read("slow-1").body, read("slow-1", ADA).body
+
+    assert (operators["events"][1]["gapMs"], operators["events"][1]["usualMs"]) == (900, 40)
+    assert operators["waitsFor"] == [{"lane": "inventory", "type": "InventoryReserved", "usualMs": 50}]
+    # a shopper is not told of others' sagas
+    assert "usualMs" not in own["events"][1]
+    assert "waitsFor" not in own

@@ -12,7 +12,7 @@ from eventflow.attributes import Attributes, from_attributes, to_attributes
 from timeline import sagas
 from timeline.sagas import Role, Saga, Status, Timeline, Vocabulary
 
-VOCABULARY = Vocabulary.of("OrderConfirmed,OrderCancelled", "OrderConfirmed=OrderCancelled,Paid=Refunded")
+VOCABULARY = Vocabulary.of("OrderConfirmed", "OrderCancelled", "OrderConfirmed=OrderCancelled,Paid=Refunded")
 START = 1_900_000_000_000
 HOUR = 3_600_000
 
@@ -25,13 +25,16 @@ JSON = st.recursive(
 
 def row(event_id: str, at: int = 0, detail: Any = None, **more: Any) -> dict[str, Any]:
     """An event, `at` milliseconds after the start, as the state machine keeps it; `cause` is short for its metadata."""
-    detail = {"metadata": {"causationId": more.pop("cause")}} if "cause" in more else detail
+    more |= {"causationId": more.pop("cause")} if "cause" in more else {}
     event = {
         "sagaId": "saga#o1",
         "eventId": event_id,
         "occurredAt": START + at,
         "source": "s",
         "type": "Happened",
+        "lane": "s",
+        "shortId": event_id[:6],
+        "arrivedAt": START,
         "detail": json.dumps(detail or {}),
         **more,
     }
@@ -70,8 +73,8 @@ def test_a_type_has_the_role_that_the_vocabulary_gives_it(detail_type, role):
 
 
 def test_of_no_vocabulary_every_type_is_a_step_or_a_failure():
-    assert Vocabulary.of("", "") == Vocabulary(frozenset(), frozenset())
-    assert Vocabulary.of("Delivered", "").role("") is Role.STEP
+    assert Vocabulary.of("", "", "") == Vocabulary(frozenset(), frozenset(), frozenset())
+    assert Vocabulary.of("Delivered", "", "").role("") is Role.STEP
 
 
 # Times
@@ -123,8 +126,7 @@ def test_the_critical_path_ends_whatever_led_to_what(causes):
 
 def test_events_of_one_id_are_told_each_with_its_own_cause():
     # a foreign service has copied the metadata of what it reacts to
-    copied = {"metadata": {"eventId": "b", "causationId": "a"}}
-    rows = row("a"), row("b", 1, copied), row("b", 1, {"metadata": {"causationId": "b"}}, source="z.copyist")
+    rows = row("a"), row("b", 1, cause="a"), row("b", 1, cause="b", source="z.copyist", arrivedAt=START + 9)
     _, original, copy = told(*rows).events
     assert (original.source, original.causation_id) == ("s", "a")
     assert (copy.source, copy.causation_id) == ("z.copyist", "b")
@@ -188,7 +190,7 @@ def test_a_saga_is_stuck_once_it_has_been_open_for_longer_than_it_should(later, 
 
 
 def test_a_saga_that_has_ended_is_never_stuck_and_took_as_long_as_it_took():
-    ended = summary(status="done", endedAt=START + 70, outcome="OrderConfirmed")
+    ended = summary(ending="succeeded", lastAt=START + 70, outcome="OrderConfirmed")
     listed = told(ended, row("a"), now=START + 9 * HOUR)
     assert (listed.id, listed.status, listed.duration_ms, listed.outcome) == ("o#1", Status.DONE, 70, "OrderConfirmed")
     assert (listed.started, listed.ended) == ("2030-03-17T17:46:40.000+00:00", "2030-03-17T17:46:40.070+00:00")

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from benchmarks.cost.weight import weight, write_units
+from cost.weight import weight, write_units
 from eventflow.attributes import Attributes
 from eventflow.contracts import Received
 from eventflow.events import InventoryReserved, Line, PaymentSucceeded, Shipping, StepFailed

@@ -1,4 +1,4 @@
-"""What the X-Ray of one machine makes of what it is sent."""
+"""What the X-Ray of one machine does with the segments that it receives."""
 
 import json
 

@@ -26,17 +26,22 @@ export function say(node, text) {
   if (node.textContent !== readable(text)) node.textContent = readable(text);
 }
 
-/** Says something to whoever listens instead of looking. */
+/** Says something to anyone who listens instead of looking. */
 export const announce = (text) => say(document.getElementById("announcer"), text);
 
-/** @param {string} what The text's name, for whoever cannot see what stands beside the button. */
-export function copyButton(text, what) {
-  const button = element("button", { class: "plain copy", type: "button", "aria-label": `Copy ${what}` }, "Copy");
+/**
+ * @param {string | () => string} text
+ * @param {string} what The text's name, for anyone who cannot see what stands beside the button.
+ * @param {string} [label] what the button says
+ */
+export function copyButton(text, what, label = "Copy") {
+  const button = element("button", { class: "plain copy", type: "button", "aria-label": `Copy ${what}` }, label);
   button.addEventListener("click", async () => {
-    const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    const copying = navigator.clipboard?.writeText(typeof text === "string" ? text : text());
+    const copied = await copying?.then(() => true, () => false);
     say(button, copied ? "Copied" : "Not allowed");
     announce(copied ? `Copied ${what}` : "This browser does not let the page copy");
-    setTimeout(() => say(button, "Copy"), 1500);
+    setTimeout(() => say(button, label), 1500);
   });
   return button;
 }
@@ -51,9 +56,11 @@ const SHAPES = {
   outcome: { d: "M10 2.5a7.5 7.5 0 1 0 0 15a7.5 7.5 0 1 0 0-15ZM10 7.5a2.5 2.5 0 1 0 0 5a2.5 2.5 0 1 0 0-5Z" },
   failure: { d: "M5 5L15 15M15 5L5 15" },
   compensation: { d: "M10 2.5L17.5 10L10 17.5L2.5 10Z" },
+  giveUp: { d: "M6.5 2.5H13.5L17.5 6.5V13.5L13.5 17.5H6.5L2.5 13.5V6.5ZM7 7L13 13M13 7L7 13" },
+  redriven: { d: "M6.5 2.5H13.5L17.5 6.5V13.5L13.5 17.5H6.5L2.5 13.5V6.5ZM6 10.5L9 13.5L14 7" },
 };
 
-/** What an event's role looks like. Each has a shape of its own: colour alone tells too few people. */
-export const icon = (role) =>
-  shape("svg", { class: `icon ${role}`, viewBox: "0 0 20 20", "aria-hidden": "true" },
-    shape("path", SHAPES[role] ?? SHAPES.step));
+/** What an event's role looks like. Each has a shape of its own: not everyone can tell colours apart. */
+export const icon = (role, redriven) =>
+  shape("svg", { class: `icon ${role}${redriven ? " redriven" : ""}`, viewBox: "0 0 20 20", "aria-hidden": "true" },
+    shape("path", SHAPES[redriven ? "redriven" : role] ?? SHAPES.step));

@@ -12,18 +12,18 @@ export function gutter(list) {
   new ResizeObserver(draw).observe(list);
 
   function draw() {
-    const sources = lanes(events);
-    const lanePx = Math.min(LANE_PX, ROOM_PX / sources.length);
-    const rows = [...list.children];
+    const names = lanes(events);
+    const lanePx = Math.min(LANE_PX, ROOM_PX / names.length);
+    const rows = events.length ? [...list.children] : [];
     const lane = (index) => (index + 0.5) * lanePx;
-    const x = (event) => lane(sources.indexOf(event.source));
+    const x = (event) => lane(names.indexOf(event.lane));
     const y = new Map(rows.map((row, index) => [events[index], row.offsetTop + row.offsetHeight / 2]));
-    list.style.setProperty("--gutter", `${sources.length * lanePx}px`);
+    list.style.setProperty("--gutter", `${names.length * lanePx}px`);
     rows.forEach((row, index) => row.style.setProperty("--lane", `${x(events[index])}px`));
-    picture.setAttribute("width", sources.length * lanePx);
+    picture.setAttribute("width", names.length * lanePx);
     picture.setAttribute("height", list.offsetHeight);
     picture.replaceChildren(
-      ...sources.map((_, index) => shape("path", { class: "lane-line", d: `M${lane(index)} 0V${list.offsetHeight}` })),
+      ...names.map((_, index) => shape("path", { class: "lane-line", d: `M${lane(index)} 0V${list.offsetHeight}` })),
       ...edges(events).map((edge) => {
         const from = x(edge.cause), to = x(edge.effect);
         const start = y.get(edge.cause) + MARK, end = y.get(edge.effect) - MARK;

@@ -1,52 +1,89 @@
 /** The view of many sagas, newest first. */
 
-import { sagas } from "./api.js";
+import { NotFound, saga, sagas } from "./api.js";
 import { copyButton, element, say } from "./dom.js";
+import { badge } from "./ending.js";
+import { chosenFilters, endingFilter, filtersOf, listLink, moreFilters } from "./filters.js";
 import { live } from "./live.js";
+import { counted, noun, nouns, Nouns } from "./noun.js";
 import { settings } from "./settings.js";
 import { ago, eventCount, howLong, moment, sagaLink, words } from "./words.js";
 
 const EVERY_MS = 2_000;
-const FILTERS = { "": "All", open: "Open", stuck: "Stuck", done: "Done" };
+const FIND_EVERY_MS = 15_000; // to find reads much
+
 const NONE = {
-  "": "No orders yet. Place one, and its saga appears here while it runs.",
   open: "Nothing is under way right now.",
   stuck: "Nothing is stuck.",
-  done: "No saga has ended yet.",
+  succeeded: `No ${noun} has succeeded yet.`,
+  failed: "Nothing has failed.",
+  calledOff: "Nothing was called off.",
 };
 
+const NONE_YET = `No ${nouns} yet. Place one, and its saga appears here while it runs.`;
 const NONE_SO_FAR = "None among the newest. Older ones may be there: go on below.";
 
 /**
- * @param {URLSearchParams} query status; cursor, where it is not the newest page
+ * @param {URLSearchParams} query filters; cursor, where it is not the newest page
  * @param {string} cameFrom the saga that the reader comes back from, if any
  * @returns {() => void} how to leave the view
  */
 export function showList(root, query, cameFrom) {
-  const status = query.get("status") ?? "";
+  const filters = filtersOf(query), cursor = query.get("cursor") ?? undefined;
+  const asked = new URLSearchParams({ ...filters, ...(cursor && { cursor }) });
   const rows = new Map();
   let shownLinks = "";
-  const list = element("ol", { class: "sagas", "aria-label": "Orders" });
+  const list = element("ol", { class: "sagas", "aria-label": Nouns });
   const empty = element("p", { class: "empty" });
+  const read = element("p", { class: "read quiet" });
   const pages = element("nav", { class: "pages", "aria-label": "Pages" });
   const loading = element("p", { class: "loading" }, "Loading");
-  const { node: freshness, stop } = live((signal) => sagas(query, signal), show);
+  const { node: freshness, stop } = live((signal) => sagas(asked, signal).then(orTheOneOfThisId(signal)), show);
 
-  document.title = `${status ? `${FILTERS[status] ?? status} orders` : "Orders"} · ${settings.title}`;
+  document.title = `${titled(filters)} · ${settings.title}`;
   root.replaceChildren(
-    element("div", { class: "heading" }, element("h1", { tabindex: "-1" }, "Orders"), filters(status), freshness),
-    loading, list, empty, pages,
+    element("div", { class: "heading" }, element("h1", { tabindex: "-1" }, Nouns), freshness),
+    element("div", { class: "filters" }, endingFilter(filters), moreFilters(filters)),
+    ...[chosenFilters(filters)].filter(Boolean),
+    loading, list, empty, read, pages,
   );
   return stop;
 
-  function show({ items, nextCursor }) {
+  /** Only the newest are looked through for the beginning of an id; a whole id is found however old it is. */
+  function orTheOneOfThisId(signal) {
+    return async (page) => {
+      if (!filters.find || page.items.length || page.nextCursor) return page;
+      const items = await saga(filters.find, signal).then((found) => [found], (error) => {
+        if (error instanceof NotFound) return [];
+        throw error;
+      });
+      return { ...page, items };
+    };
+  }
+
+  function show({ items, nextCursor, read: looked }) {
     const first = loading.isConnected;
     loading.remove();
+    if (first && filters.find && !cursor && items.length === 1 && !nextCursor && cameFrom !== items[0].id) {
+      location.replace(sagaLink(items[0].id));
+      return EVERY_MS;
+    }
     inPlace(list, () => update(items));
-    say(empty, items.length ? "" : nextCursor ? NONE_SO_FAR : (NONE[status] ?? "Nothing has this status."));
+    say(empty, items.length ? "" : nextCursor ? NONE_SO_FAR : nothing(looked));
+    say(read, items.length || nextCursor ? `${items.length} shown, ${counted(looked)} read` : "");
     showPages(nextCursor);
     if (first && cameFrom) rows.get(cameFrom)?.link.focus();
-    return EVERY_MS;
+    return filters.find ? FIND_EVERY_MS : EVERY_MS;
+  }
+
+  function nothing(looked) {
+    const { ending, find, ...others } = filters;
+    if (find) {
+      return `There is no ${noun} that you may see whose id, or whose trace's or event's, begins with ${find}, `
+        + `among the newest ${counted(looked)}.`;
+    }
+    if (Object.keys(others).length || cursor) return `No ${noun} is like that. ${counted(looked)} read.`;
+    return ending ? (NONE[ending] ?? "There is no such ending.") : NONE_YET;
   }
 
   function update(items) {
@@ -71,8 +108,10 @@ export function showList(root, query, cameFrom) {
   }
 
   function showPages(nextCursor) {
-    const to = (cursor) => `#/?${new URLSearchParams({ ...(status && { status }), ...(cursor && { cursor }) })}`;
-    const links = [query.has("cursor") && ["Newest", to()], nextCursor && ["Older", to(nextCursor)]].filter(Boolean);
+    const links = [
+      cursor && ["Newest", listLink(filters)],
+      nextCursor && ["Older", listLink({ ...filters, cursor: nextCursor })],
+    ].filter(Boolean);
     // Left alone while they are the same, so that they keep the focus.
     if (links.join() === shownLinks) return;
     shownLinks = links.join();
@@ -80,13 +119,8 @@ export function showList(root, query, cameFrom) {
   }
 }
 
-const filters = (status) =>
-  element("nav", { class: "filters", "aria-label": "Status" },
-    ...Object.entries(FILTERS).map(([value, name]) =>
-      element("a", {
-        href: value ? `#/?status=${value}` : "#/",
-        "aria-current": value === status ? "page" : undefined,
-      }, name)));
+const titled = ({ ending, find }) =>
+  find ? `${find} · ${Nouns}` : ending ? `${Nouns}: ${words(ending).toLowerCase()}` : Nouns;
 
 /** Changes the list under a reader who has scrolled into it without moving what is being read. */
 function inPlace(list, change) {
@@ -98,18 +132,21 @@ function inPlace(list, change) {
 
 function row(id) {
   const link = element("a", { class: "id", href: sagaLink(id), title: id }, id);
-  const [state, outcome, count, took, when] =
-    ["state", "outcome", "count", "took", "when"].map((name) => element("span", { class: name }));
-  const node = element("li", {}, state, link, outcome, count, took, when, copyButton(id, id));
+  const [state, outcome, reason, gaveUp, count, took, when] =
+    ["state", "outcome", "reason", "gave-up", "count", "took", "when"].map((name) => element("span", { class: name }));
+  const what = element("span", { class: "what" }, outcome, reason, gaveUp);
+  const node = element("li", {}, state, what, link, count, took, when, copyButton(id, id));
   const time = element("time");
   when.append(time);
 
   function show(saga) {
-    if (node.dataset.status !== saga.status) state.replaceChildren(badge(saga.status));
-    node.dataset.status = saga.status;
+    if (node.dataset.ending !== saga.ending) state.replaceChildren(badge(saga.ending));
+    node.dataset.ending = saga.ending;
     say(time, ago(saga.started));
     say(took, howLong(saga));
     say(outcome, words(saga.outcome ?? saga.lastType));
+    say(reason, saga.reason ?? (saga.failedStep ? words(saga.failedStep) : ""));
+    say(gaveUp, givenUp(saga.giveUps));
     say(count, eventCount(saga));
     time.dateTime = saga.started;
     time.title = moment(saga.started);
@@ -117,5 +154,5 @@ function row(id) {
   return { node, link, show };
 }
 
-/** A saga's status as word and shape. */
-export const badge = (status) => element("span", { class: `badge ${status}` }, FILTERS[status] ?? status);
+/** How many consumers gave up on an event of it, and nobody has sent it to them again. */
+const givenUp = (count) => (count ? `${count} ${count === 1 ? "consumer" : "consumers"} gave up` : "");

@@ -1,13 +1,14 @@
 /** The time axis. Time is drawn in proportion, but a silence that would squeeze all else together is folded. */
 
-const FOLD_PX = 72;
+const FOLD_PX = 110;
 const TICK_PX = 96;
 const SILENCE_MS = 5_000;
 
 /**
  * @param {number[]} offsets ms since the start, ascending
  * @param {number} from px  @param {number} to px
- * @returns {{x: (ms: number) => number, ticks: {at, ms}[], folds: {from, to, ms}[]}} at, from, to: in px
+ * @returns {{x: (ms: number) => number, ms: (at: number) => number, ticks: {at, ms}[], folds: {from, to, ms}[]}}
+ *   at, from, to: in px
  */
 export function scale(offsets, from, to) {
   const gaps = offsets.slice(1).map((ms, index) => ({ start: offsets[index], ms: ms - offsets[index] }));
@@ -22,9 +23,14 @@ export function scale(offsets, from, to) {
     knots.push({ ms: gap.start + gap.ms, at: at + (folded.has(gap) ? foldPx : gap.ms * perMs) });
   }
   const x = (ms) => knots.findLast((knot) => knot.ms <= ms)?.at ?? from;
+  const ms = (at) => {
+    const index = Math.max(1, knots.findIndex((knot) => knot.at >= at));
+    const before = knots[index - 1], after = knots[index] ?? before;
+    return before.ms + ((at - before.at) / (after.at - before.at || 1)) * (after.ms - before.ms);
+  };
   const folds = [...folded].sort((a, b) => a.start - b.start)
     .map(({ start, ms }) => ({ from: x(start), to: x(start + ms), ms }));
-  return { x, ticks: ticks(knots, folds, perMs), folds };
+  return { x, ms, ticks: ticks(knots, folds, perMs), folds };
 }
 
 /** The gaps that are long, and longer by far than all the shorter ones together. */

@@ -30,6 +30,7 @@ SETTINGS = {
     "signInUrl": SIGN_IN_URL,
     "traceUrl": os.environ.get("TRACE_URL") or X_RAY,
     "title": os.environ.get("TITLE") or "EventFlow",
+    "noun": os.environ.get("NOUN") or "order",
 }
 
 FILES = {

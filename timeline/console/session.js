@@ -1,8 +1,13 @@
-/** Who is signed in. The tokens live in this tab's sessionStorage and nowhere else. */
+/**
+ * Who is signed in. The tokens live in the sessionStorage of this console's tabs and nowhere else, so that they go with
+ * the browser. A new tab asks the others for them, over a channel that no other origin hears.
+ */
 
 import { settings } from "./settings.js";
 
 const KEY = "eventflow.session";
+const HANDOVER_MS = 400;
+const OPERATORS = "operators";
 
 /** Signing in did not work; the message says in words what to do. */
 export class SignInFailed extends Error {}
@@ -23,12 +28,39 @@ const keep = (session) => sessionStorage.setItem(KEY, JSON.stringify(session));
 export const isSignedIn = () => stored() !== null;
 export const idToken = () => stored()?.idToken;
 
-/** The name by which the signed-in person knows the account. */
-export function email() {
-  const base64 = idToken().split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-  const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))));
-  return claims.email ?? claims["cognito:username"] ?? "";
+// Several consoles may share an origin, each with a client of its own.
+const others = new BroadcastChannel(`${KEY}.${settings.userPoolClientId}`);
+others.addEventListener("message", ({ data }) => {
+  if (data.asks && stored()) others.postMessage({ answers: data.asks, session: stored() });
+  if (data.signedOut && data.signedOut === stored()?.refreshToken) {
+    sessionStorage.removeItem(KEY);
+    document.dispatchEvent(new CustomEvent("session-ended", { detail: "You have signed out in another tab." }));
+  }
+});
+
+/** Takes over the session of another tab, if one is open and signed in. @returns {Promise<boolean>} whether one was */
+export async function takeOver() {
+  const asks = `${Date.now()} ${Math.random()}`;
+  const { promise, resolve } = Promise.withResolvers();
+  const hear = ({ data }) => data.answers === asks && resolve(data.session);
+  others.addEventListener("message", hear);
+  others.postMessage({ asks });
+  const session = await Promise.race([promise, new Promise((late) => setTimeout(late, HANDOVER_MS))]);
+  others.removeEventListener("message", hear);
+  if (session) keep(session);
+  return Boolean(session);
 }
+
+function claims() {
+  const base64 = idToken().split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+  return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))));
+}
+
+/** The name by which the signed-in person knows the account. */
+export const email = () => claims().email ?? claims()["cognito:username"] ?? "";
+
+/** Whether to offer what is for operators only. The API decides by itself what it answers. */
+export const isOperator = () => Boolean(claims()["cognito:groups"]?.includes(OPERATORS));
 
 /** Raises SignInFailed, or TypeError where nobody answers. */
 export async function signIn(username, password) {
@@ -54,11 +86,12 @@ export async function refresh() {
   }
 }
 
-/** Forgets the session here at once; Cognito is told too, but nobody waits for it. */
+/** Forgets the session at once, in every tab that shares it; Cognito is told too, but nobody waits for it. */
 export function signOut() {
   const session = stored();
   sessionStorage.removeItem(KEY);
   if (!session) return;
+  others.postMessage({ signedOut: session.refreshToken });
   cognito("RevokeToken", { ClientId: settings.userPoolClientId, Token: session.refreshToken }).catch(() => {});
 }
 

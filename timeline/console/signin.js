@@ -1,5 +1,6 @@
 /** The view of who is signed out. */
 
+import { noun } from "./noun.js";
 import { settings } from "./settings.js";
 import { signIn, SignInFailed } from "./session.js";
 import { element, say } from "./dom.js";
@@ -44,7 +45,7 @@ export function showSignIn(root, reason, done) {
     element("form", { class: "sign-in", submit },
       element("img", { src: "console/icon.svg", alt: "", width: "40", height: "40" }),
       element("h1", { tabindex: "-1" }, settings.title),
-      element("p", { class: "quiet" }, "What happened to every order, as it happens."),
+      element("p", { class: "quiet" }, `What happened to every ${noun}, as it happens.`),
       message, ...username, ...password, button),
   );
   username[1].focus();

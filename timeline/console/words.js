@@ -6,9 +6,6 @@ export function words(type) {
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 
-/** "eventflow.payment" as "payment". */
-export const service = (source) => source.split(".").at(-1) || source;
-
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
 
 /** @param {number} ms */
@@ -26,6 +23,14 @@ export function duration(ms) {
   return largest.flat().join(" ");
 }
 
+const MS = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** "300 ms", "2 s", "1.5 min" in ms; a bare number is seconds. NaN where it is no such thing. */
+export function milliseconds(text) {
+  const [, number, unit = "s"] = text.trim().match(/^(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)?$/) ?? [];
+  return Math.round(Number(number) * MS[unit]);
+}
+
 /** How long a saga took, or takes already, or has not been heard of: by the API's clock, not by this machine's. */
 export function howLong({ status, durationMs, started, lastEvent }) {
   if (status === "done") return duration(durationMs);
@@ -34,15 +39,31 @@ export function howLong({ status, durationMs, started, lastEvent }) {
   return `silent for ${inSeconds(Date.parse(started) + durationMs - Date.parse(lastEvent))}`;
 }
 
-/** @returns {string} "1 event" */
-export const eventCount = ({ eventCount }) => (eventCount === 1 ? "1 event" : `${eventCount} events`);
+/** "1 event"; "at least 500 events" where the summary was made of those alone. */
+export const eventCount = ({ eventCount, cut }) =>
+  `${cut ? "at least " : ""}${eventCount} ${eventCount === 1 ? "event" : "events"}`;
 
-/** How long after its cause an event occurred; undefined where the cause is not known. */
-export function gap({ gapMs }) {
+/** How long after its cause an event occurred, and how long that usually takes; undefined if the cause is not known. */
+export function gap({ gapMs, usualMs, inferred }) {
   if (gapMs === undefined) return undefined;
+  const cause = inferred ? "the one before" : "its cause";
   // Services have clocks of their own, which need not agree.
-  return gapMs < 0 ? `${duration(-gapMs)} before its cause` : `${duration(gapMs)} after its cause`;
+  if (gapMs < 0) return `${duration(-gapMs)} before ${cause}`;
+  return usualMs === undefined ? `${duration(gapMs)} after ${cause}` : `${duration(gapMs)}, usually ${duration(usualMs)}`;
 }
+
+/** Whether a gap is so much longer than usual that a reader should look at it. */
+export const isSlow = ({ gapMs, usualMs }) => usualMs !== undefined && gapMs > 1_000 && gapMs > 5 * usualMs;
+
+/** @param {number} share 0 to 1  @returns {string} "92.1 %" */
+export function percent(share) {
+  const hundredths = share * 100;
+  if (hundredths > 0 && hundredths < 0.1) return "under 0.1 %";
+  return `${Number(hundredths.toFixed(1))} %`;
+}
+
+/** @returns {string} "2,000" */
+export const number = (count) => count.toLocaleString("en");
 
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const STEPS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
@@ -64,5 +85,7 @@ export const moment = (iso) => ABSOLUTE.format(new Date(iso));
 /** "02:14:05" */
 export const clock = (date) => CLOCK.format(date);
 
-/** The address of a saga's view; an id may hold anything. */
-export const sagaLink = (id) => `#/sagas/${encodeURIComponent(id.toWellFormed())}`;
+const encoded = (text) => encodeURIComponent(text.toWellFormed());
+
+/** The address of a saga's view, and of one of its events; an id may hold anything. */
+export const sagaLink = (id, event) => `#/sagas/${encoded(id)}${event === undefined ? "" : `/${encoded(event)}`}`;

@@ -1,8 +1,8 @@
 """Vetoes orders of more pieces than anyone honest buys at once.
 
-It knows EventFlow by its events alone. The veto is its detail-type: orders takes any `...Failed` that bears an
-orderId. Having no state it has no dual write, and may publish by itself: an event that comes again leads to the same
-veto, under the same eventId.
+It knows only the events of EventFlow. Its detail-type makes the event a veto: orders takes any `...Failed` that has an
+orderId. It has no state, so there is no dual write, and it may publish itself: an event that comes again leads to the
+same veto, with the same eventId.
 """
 
 import json

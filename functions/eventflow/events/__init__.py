@@ -1,7 +1,7 @@
 """The published language: every event on the bus, in its newest shape and, where it has one, its older shape.
 
-An order of one product is version 1.0 on the wire, as the first consumers know it, for good; an order of several
-is 2.0. Code knows the newest shape alone: reading upcasts, publishing picks the version.
+An order of one product is version 1.0 on the wire, as the first consumers know it, and stays so; an order of several
+is 2.0. Code knows only the newest shape: reading upcasts, publishing picks the version.
 """
 
 from eventflow.events.anyone import StepFailed

@@ -6,11 +6,11 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from eventflow.contracts import CARRIED, LAST_MOMENT, NOT_CARRIED, Fact, MalformedEvent, Metadata, OrderId
+from eventflow.contracts import LAST_MOMENT, NOT_CARRIED, UNCARRIED, Fact, MalformedEvent, Metadata, OrderId
 
 _UTF_8 = msgspec.Meta(pattern=r"\A[^\ud800-\udfff]*\Z")
 """JSON may hold half a character (`"\\ud800"`), which no table and no event of ours can."""
-_Carried = msgspec.Meta(pattern=rf"\A[{CARRIED}]*\Z")
+_Carried = msgspec.Meta(pattern=rf"\A[^{UNCARRIED}]*\Z")
 _Id = Annotated[str, _Carried, msgspec.Meta(min_length=1, max_length=256)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_MOMENT)]
 
@@ -21,7 +21,7 @@ class StepFailed(Fact, frozen=True, kw_only=True):
     """What orders reads of any event whose detail-type ends in `Failed`: a service vetoes the order.
 
     Read by suffix, so that a new service takes part in the saga with no change to an existing one; and read
-    leniently, because a veto that nobody hears is an order sent out in spite of it. Only `orderId` has to be right.
+    leniently, because an order whose veto was ignored would be sent. Only `orderId` must be right.
     """
 
     order_id: Annotated[OrderId, _UTF_8]

@@ -14,7 +14,7 @@ EMail = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_leng
 
 
 class Shipping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whom to send an order to. Personal data: it travels in BasketCheckedOut alone, to orders alone."""
+    """Where to send an order. Personal data: only BasketCheckedOut has it, and only orders gets it."""
 
     first_name: ShortText
     last_name: ShortText
@@ -26,7 +26,7 @@ class Shipping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class BasketCheckedOut(Fact, frozen=True, kw_only=True):
-    """A shopper wants what was in the basket, at the prices of this moment."""
+    """A shopper orders the contents of the basket, at the prices of this moment."""
 
     SOURCE: ClassVar[str] = "eventflow.basket"
 

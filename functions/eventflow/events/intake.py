@@ -11,7 +11,7 @@ from eventflow.contracts import Fact, OrderId
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _UpTo = msgspec.Meta(ge=0, le=1_000_000_000_000_000)
 Amount = Annotated[int, _UpTo] | Annotated[float, _UpTo]
-"""As the partner counts it: nothing here reckons with it. Bounded, for JSON has numbers that no table keeps (1e400)."""
+"""As the partner counts it; nothing computes with it. Limited: JSON has numbers that no table keeps (1e400)."""
 
 
 class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -20,7 +20,7 @@ class InventoryReserved(OrderFact, frozen=True, kw_only=True):
 
 
 class InventoryReleased(OrderFact, frozen=True, kw_only=True):
-    """What was reserved is back in stock."""
+    """The reserved stock is available again."""
 
     SOURCE: ClassVar[str] = "eventflow.inventory"
 
@@ -41,7 +41,7 @@ class InventoryFailedV1(OlderShape, frozen=True, kw_only=True):
 
 
 class InventoryFailed(PerProductFact, frozen=True, kw_only=True):
-    """Stock did not suffice for these lines of the order; nothing of it is reserved."""
+    """There was not enough stock for these lines of the order; no line is reserved."""
 
     SOURCE: ClassVar[str] = "eventflow.inventory"
     OLDER: ClassVar[Mapping[int, type[OlderShape]]] = {1: InventoryFailedV1}

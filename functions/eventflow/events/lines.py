@@ -11,20 +11,20 @@ from eventflow.contracts import Fact, MinorUnits, OrderId, ProductId, Quantity, 
 
 
 class Pieces(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """So many of one product."""
+    """A quantity of one product."""
 
     product_id: ProductId
     quantity: Quantity
 
 
 class Line(Pieces, frozen=True, kw_only=True):
-    """So many of one product, at a price."""
+    """A quantity of one product, at a price."""
 
     unit_price: MinorUnits | None = None
 
 
 class ShortLine(Pieces, frozen=True, kw_only=True):
-    """So many of one product as stock did not suffice for."""
+    """A quantity of one product for which there was not enough stock."""
 
     available_qty: Annotated[int, msgspec.Meta(ge=0)]
 

@@ -50,7 +50,7 @@ class OrderConfirmed(OrderFact, frozen=True, kw_only=True):
 
 
 class OrderCancelled(OrderFact, frozen=True, kw_only=True):
-    """The order is off; whoever did something for it undoes it."""
+    """The order is off; each service that did something for it undoes it."""
 
     SOURCE: ClassVar[str] = "eventflow.orders"
 

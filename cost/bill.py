@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmarks.cost.prices import (
+from cost.prices import (
     BUSY_MS,
     CALL_MS,
     EXECUTION_MB,
@@ -15,7 +15,7 @@ from benchmarks.cost.prices import (
     PRICES,
     SAMPLED,
 )
-from benchmarks.cost.tally import Tally
+from cost.tally import Tally
 
 MEMORY_GB = 0.5
 """Of every function: the template's Globals, held by tests/unit/test_cost.py."""
@@ -56,6 +56,7 @@ def bill(tally: Tally) -> list[Item]:
     relay = tally.invocations.get("RelayFunction", 0)
     others = sum(tally.invocations.values()) - relay
     traces = (tally.requests + tally.batches) * SAMPLED
+    printed = tally.log_bytes - tally.trace_id_bytes * (1 - SAMPLED)
     items = [
         Item("API Gateway", THE_ORDER, "requests", tally.requests, "API request"),
         Item("API Gateway", THE_ORDER, "data out", tally.answered_bytes, "data out"),
@@ -68,7 +69,7 @@ def bill(tally: Tally) -> list[Item]:
         Item("EventBridge", THE_ORDER, "events", tally.entries, "event"),
         Item("EventBridge", ARCHIVE, "bytes archived", tally.archived_bytes, "archived"),
         Item("SQS", THE_ORDER, "requests", tally.messages, "message"),
-        Item("CloudWatch Logs", LOGS, "bytes that functions print", tally.log_bytes, "logged"),
+        Item("CloudWatch Logs", LOGS, "bytes that functions print", printed, "logged"),
         Item("CloudWatch Logs", LOGS, "bytes that Lambda adds", tally.platform_bytes, "logged"),
         Item("X-Ray", TRACES, "traces", traces, "trace"),
         Item("Step Functions", TIMELINE, "executions", sum(tally.executions.values()), "Express execution"),

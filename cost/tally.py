@@ -18,6 +18,8 @@ PLATFORM_LINES = (75, 53, 175, 110)
 """Bytes of what Lambda itself writes of an invocation in plain text: START, END, REPORT and, where a trace is
 sampled, `XRAY TraceId`, which stands at REPORT's end."""
 
+TRACE_ID_BYTES = len(',"xray_trace_id":"1-5759e988-bd862e3fe1be46a994272793"')
+
 LINE_OVERHEAD = 26
 """Bytes that CloudWatch Logs adds to each line (PutLogEvents, in its API reference)."""
 
@@ -34,7 +36,7 @@ class Tally:
     archived_bytes: float = 0
     invocations: dict[str, float] = field(default_factory=dict)
     batches: float = 0
-    """Of the invocations those that a stream or a queue led to: each begins a trace of its own."""
+    """Of the invocations those that a stream or a queue led to, and that Lambda begins a trace of its own for."""
     calls: float = 0
     """By functions, to other services."""
     writes: dict[str, float] = field(default_factory=dict)
@@ -45,7 +47,9 @@ class Tally:
     executions: dict[str, float] = field(default_factory=dict)
     log_lines: float = 0
     log_bytes: float = 0
-    """Of what functions print."""
+    """Of what functions print, where the trace is sampled."""
+    trace_id_bytes: float = 0
+    """Of these, those that name the trace. Where it is not sampled there are none."""
     platform_bytes: float = 0
     """Of what Lambda writes beside it."""
     kept_bytes: dict[str, float] = field(default_factory=dict)
@@ -82,9 +86,10 @@ def tallied(calls: Iterable[Call], orders: int, named: Mapping[str, str], kept_b
                 tally.archived_bytes += call["bytes"] * one
             case "lambda" if call["operation"] == "Invoke":
                 invocations[name] += 1
-                tally.batches += call["mapped"] * one
+                tally.batches += call["traced"] * one
                 tally.log_lines += len(call["lines"]) * one
                 tally.log_bytes += sum(size + LINE_OVERHEAD for size in call["lines"]) * one
+                tally.trace_id_bytes += call["naming_traces"] * TRACE_ID_BYTES * one
                 if call["platform"]:
                     tally.platform_bytes += sum(size + LINE_OVERHEAD for size in PLATFORM_LINES[:3]) * one
             case "dynamodb" if "write" in call:
@@ -99,7 +104,7 @@ def tallied(calls: Iterable[Call], orders: int, named: Mapping[str, str], kept_b
             case "states":
                 executions[name] += 1
         if call["service"] == "dynamodb" and name != "TimelineTable":
-            tally.calls += one
+            tally.calls += call.get("call", True) * one
     tally.calls += tally.put_calls
     for counter, of in (
         (writes, tally.writes),

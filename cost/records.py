@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.cost.tally import Tally
+from cost.tally import Tally
 
 RECORDS = Path(__file__).with_name("records.json")
 

@@ -1,0 +1,191 @@
+"""The rights that a deployment needs, and the workflows of GitHub that use them.
+
+What a resource type needs is what CloudFormation's registry says of its handlers; cfn-lint carries the registry.
+"""
+
+import fnmatch
+import functools
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from samtranslator.yaml_helper import yaml_parse
+
+from .sam_template import ROOT, TIMELINE
+from .transformed import deployed
+
+DEPLOYER = yaml_parse((ROOT / ".github" / "deployer.yaml").read_text())
+POLICIES = {
+    name: it["Properties"]["PolicyDocument"]["Statement"]
+    for name, it in DEPLOYER["Resources"].items()
+    if it["Type"] == "AWS::IAM::ManagedPolicy"
+}
+WORKFLOWS = {path.name: path.read_text() for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
+
+NOT_NEEDED = {
+    **dict.fromkeys(("ec2", "elasticfilesystem", "s3files"), "no function is in a VPC or has a file system"),
+    **dict.fromkeys(("firehose", "kinesis"), "nothing streams there"),
+    "kms": "everything is encrypted with keys that AWS owns",
+    **dict.fromkeys(("autoloop", "codewhisperer", "workmail"), "no log of theirs is delivered"),
+    "apigateway:UpdateRestApiPolicy": "the API has no resource policy",
+    "codedeploy:RegisterOnPremisesInstance": "Lambda only",
+    "cognito-idp:AddCustomAttributes": "users have none",
+    r"dynamodb:(Batch\w+|Delete|Get|Put|Update)Item|dynamodb:(Query|Scan|ImportTable|DescribeImport)": "no imports",
+    r"dynamodb:(Associate|Create)TableReplica|dynamodb:(Put|Delete)ResourcePolicy": "no replicas, no table's policy",
+    r"dynamodb:(En|Dis)ableKinesis\w+|dynamodb:UpdateKinesis\w+": "no table streams to Kinesis",
+    r"iam:\w+(Group|User)Policy|iam:\w+PermissionsBoundary|iam:CreateServiceLinkedRole": "roles only",
+    r"lambda:\w*(CodeSigningConfig|RuntimeAlias|CapacityProvider)": "no code signing, no capacity providers",
+    r"lambda:(Put|Delete)(Provisioned\w+|FunctionRecursion\w+|FunctionScaling\w+|RuntimeManagement\w+)": "defaults",
+    r"logs:(\w+KmsKey|\w+IndexPolicy|\w+DataProtectionPolicy|PutBearerToken\w+|PutLogGroupDeletion\w+)": "not used",
+    r"logs:((Put|Delete)DeliveryDestinationPolicy|UpdateDeliveryConfiguration|CreateLogDelivery)": "one account",
+    r"logs:(CreateLogStream|DescribeLogStreams|PutLogEvents|DeleteRetentionPolicy)": "of imports into tables; not used",
+    "logs:AllowVendedLogDeliveryForResource": "no such action: cfn-lint's W3037",
+    "s3:(GetObjectMetadata|REST.PUT.OBJECT)": "of imports; no such actions",
+    "sns:PutDataProtectionPolicy": "topics have none",
+}
+"""What the registry asks for in case of properties that the templates do not use: a service or a pattern; why not."""
+
+
+@functools.cache
+def registry() -> dict[str, set[str]]:
+    """By resource type, the actions that CloudFormation's handlers call to create, read, update and delete."""
+    spec = importlib.util.find_spec("cfnlint")  # found, not imported: that takes seconds
+    assert spec is not None
+    schemas = Path(str(spec.origin)).parent / "data" / "schemas"
+    names = json.loads((schemas / "providers" / "us-east-1.json").read_text())
+    found = {}
+    for kind in KINDS:
+        handlers = json.loads((schemas / "resources" / f"{names[kind]}.json").read_text())["handlers"]
+        asked = (handlers.get(name, {}).get("permissions", []) for name in ("create", "read", "update", "delete"))
+        found[kind] = {action for actions in asked for action in actions}
+    return found
+
+
+def kinds() -> Iterator[str]:
+    for stage in ("dev", "prod"):
+        parameters = {
+            "PartnerAccount": "123456789012",
+            "NotificationEmail": "a@example.com",
+            "AlarmEmail": "a@example.com",
+        }
+        for resources in (deployed(Stage=stage, **parameters), deployed(TIMELINE, Stage=stage)):
+            yield from (resource["Type"] for resource in resources.values())
+
+
+KINDS = set(kinds())
+
+
+def actions(*policies: str) -> set[str]:
+    statements = [statement for policy in policies for statement in POLICIES[policy]]
+    return {action for statement in statements for action in as_list(statement["Action"])}
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def is_not_needed(action: str) -> bool:
+    return any(action.partition(":")[0] == it or re.fullmatch(it, action) for it in NOT_NEEDED)
+
+
+def test_the_registry_knows_every_type_that_the_templates_deploy():
+    assert registry().keys() == KINDS
+    assert all(registry().values())
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_deployer_may_do_what_a_resource_of_each_type_needs(kind):
+    missing = {action for action in registry()[kind] if not is_not_needed(action)} - actions(*POLICIES)
+    assert missing == set()
+
+
+def test_nothing_is_left_out_that_no_type_asks_for():
+    asked = set().union(*registry().values())
+    stale = [
+        it
+        for it in NOT_NEEDED
+        if not any(action.partition(":")[0] == it or re.fullmatch(it, action) for action in asked)
+    ]
+    assert stale == []
+
+
+def test_the_deployer_may_do_nothing_that_no_type_needs():
+    for_the_sam_cli = {"cloudformation", "s3"}
+    asked = set().union(*registry().values()) | {"events:AllowVendedLogDeliveryForResource"}  # of the bus's log
+    more = actions(*(POLICIES.keys() - {"SmokePolicy"})) - asked
+    assert {action for action in more if action.partition(":")[0] not in for_the_sam_cli} == set()
+    assert not any(fnmatch.fnmatch(action, "*[*?]*") for action in actions(*POLICIES))
+
+
+def test_the_policies_are_within_the_quotas_of_iam():
+    """6,144 characters a managed policy, white space not counted; ten on a role (IAM User Guide, "IAM quotas")."""
+    assert len(POLICIES) <= 10
+    for name, statements in POLICIES.items():
+        assert len(re.sub(r"\s", "", json.dumps(statements))) < 6144, name
+
+
+def test_the_role_trusts_one_environment_of_one_repository_and_nothing_else():
+    (statement,) = DEPLOYER["Resources"]["Role"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": {"Fn::Sub": "repo:${Repository}:environment:${Environment}"},
+        }
+    }
+
+
+def test_the_role_may_not_change_itself():
+    role = DEPLOYER["Resources"]["Role"]["Properties"]["RoleName"]["Fn::Sub"]
+    stacks = re.compile(DEPLOYER["Parameters"]["Stacks"]["AllowedPattern"])
+    assert not any(stacks.match(role[:length]) for length in range(1, len(role)))
+
+
+# The workflows
+
+
+def test_the_environments_of_the_workflows_are_those_that_a_role_can_be_made_for():
+    named = set(re.findall(r"^ +environment: (\w+)$", "\n".join(WORKFLOWS.values()), re.MULTILINE))
+    assert named == set(DEPLOYER["Parameters"]["Environment"]["AllowedValues"])
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_runs_nothing_of_a_fork_with_rights(name):
+    workflow = WORKFLOWS[name]
+    assert not re.search(r"^ *(pull_request_target|workflow_run)\b", workflow, re.MULTILINE)
+    assert yaml.safe_load(workflow)["permissions"] == {}, "each job asks for what it needs"
+    for used in re.findall(r"uses: (\S+)", workflow):
+        assert used.startswith("./") or re.search(r"@[0-9a-f]{40}$", used), f"{used} can change under our feet"
+
+
+def test_a_pull_request_of_a_fork_gets_no_stack():
+    own = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert all(own in job["if"] for job in yaml.safe_load(WORKFLOWS["preview.yml"])["jobs"].values())
+
+
+def test_prod_comes_after_dev_which_comes_after_the_checks():
+    jobs = yaml.safe_load(WORKFLOWS["deploy.yml"])["jobs"]
+    assert [(name, job.get("needs")) for name, job in jobs.items()] == [
+        ("check", None),
+        ("dev", "check"),
+        ("prod", "dev"),
+    ]
+    stage = WORKFLOWS["stage.yml"]
+    assert stage.index("sam deploy") < stage.index("make smoke")
+
+
+def test_ci_runs_what_a_change_must_pass_on_each_python_that_the_project_takes():
+    ci = yaml.safe_load(WORKFLOWS["ci.yml"])["jobs"]["linux"]
+    assert ci["steps"][-1] == {"run": ".ci/run"}
+    takes = re.findall(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', (ROOT / "pyproject.toml").read_text())
+    ((least, below),) = takes
+    assert ci["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(int(least), int(below))]
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_that_never_ran_says_so(name):
+    assert re.search(r"[Nn]ever run", WORKFLOWS[name].partition("name:")[0])
