@@ -43,6 +43,7 @@ SET      =
 POOL     =
 OPERATOR =
 MINUTES  =
+ROUNDS   =
 PYTHON   = $(or $(shell cat .venvs/python 2>/dev/null),python3)
 
 DEV       = .venvs/dev/bin
@@ -62,7 +63,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
-  soak fuzz test test-unit test-simulation test-system lint format benchmark cost timeline-cost scale clean remember-python
+  pictures soak fuzz test test-unit test-simulation test-system lint format bench cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -132,7 +133,7 @@ replay: .venvs/dev/ready ## Deliver archived events again | SINCE=2h [UNTIL=...]
 	@$(OPS) replay --since "$(SINCE)" $(if $(UNTIL),--until "$(UNTIL)") $(if $(RULE),--rule "$(RULE)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
-attach: .venvs/dev/ready ## Attach a timeline to any bus | BUS=... [SAMPLE=event.json] [SET=...] [POOL=...]
+attach: .venvs/dev/ready ## Attach a timeline to any bus | BUS=... [SAMPLE=event.json] [SECONDS=60] [POOL=...] | [SET='Noun=parcel'] [YES=1]
 	@$(OPS) attach "$(BUS)" $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
 	  $(if $(SOURCES),--sources "$(SOURCES)") $(if $(SET),--set "$(SET)") $(if $(POOL),--pool "$(POOL)") \
 	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(YES),--yes) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
@@ -157,8 +158,11 @@ format: .venvs/dev/ready ## Format the code and fix what ruff can fix
 	@$(DEV)/ruff check --fix $(CODE)
 	@$(DEV)/ruff format $(CODE)
 
-models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again, after a new boto3 or operation
+models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore again
 	@PYTHONPATH=functions $(DEV)/python -m ops.models
+
+pictures: .venvs/dev/ready ## Take the pictures of the console in docs/ (needs chromium)
+	@$(THERE) $(DEV)/python -m local.pictures
 
 test: test-unit test-simulation test-system ## Run all tests
 
@@ -179,15 +183,15 @@ simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=
 soak: $(VENVS) ## Place random orders and kill functions at random | [ORDERS=2000] [MINUTES=20] [SEED=...]
 	@ORDERS="$(ORDERS)" MINUTES="$(MINUTES)" SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/soak
 
-fuzz: $(VENVS) ## Ask the APIs anything, and send consumers wrong events | [MINUTES=10] [SEED=...]
+fuzz: $(VENVS) ## Ask the APIs everything, send every wrong event | [MINUTES=10] [SEED=...]
 	@EVERYTHING=1 $(DEV)/python -m pytest -q -n auto tests/unit/test_mutated_events.py
 	@FUZZ_SECONDS="$$(( $(or $(MINUTES),10) * 60 ))" FUZZ_SEED="$(SEED)" $(DEV)/python -m pytest -s -q tests/system/test_fuzz.py
 
 schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
 	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
-benchmark: .venvs/dev/ready ## Compare each function's import time with a bare handler's
-	@$(DEV)/python benchmarks/imports.py
+bench: $(VENVS) ## Compare starts and warm costs with bare boto3 | [ROUNDS=20]
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks.speed $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 cost: $(VENVS) ## Count every billed call of an order, and its price | [ORDERS=2] [KEEP=1 writes docs/performance.md]
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)

@@ -1,4 +1,4 @@
-"""What the timeline costs per million events, reckoned from the rows that are in its table: `make timeline-cost`.
+"""What the timeline costs per million events, computed from the rows in its table: `make timeline-cost`.
 
 Against it, a Lambda that would make the same three calls. Prices are AWS's list prices for us-east-1 as of 2026, in
 dollars; sizes and counts are those of the rows that are there, so place some orders first (`make up` does).
@@ -61,7 +61,7 @@ def main() -> None:
     rows = [row for saga in sagas.values() for row in saga]
     event_writes = sum(units(size(row), 1024) for row in rows)
     summary_writes = sum(units(size(summaries[saga]), 1024) * len(rows) for saga, rows in sagas.items())
-    # the indexes hold keys alone, which change as a saga begins and as it ends: then it moves from one partition to
+    # the indexes hold only keys, which change as a saga begins and as it ends: then it moves from one partition to
     # another, which is a deletion and a write
     index_writes = sum(1 + 2 * ("ending" in summary) + ("userId" in summary) for summary in summaries.values())
     reads = sum(units(sum(map(size, rows[:seen])), 4096) for rows in sagas.values() for seen in range(1, len(rows) + 1))

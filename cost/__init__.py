@@ -1,4 +1,4 @@
 """What an order costs on AWS: one table of prices, what `make cost` recorded of each outcome, and the bill of the two.
 
-For whoever counts with it: `make cost` and `make scale` (benchmarks/), and `make load` (ops/).
+Used by `make cost` and `make scale` (benchmarks/), and `make load` (ops/).
 """

@@ -93,7 +93,7 @@ def _image(docker: Docker) -> str:
         official = pulled(docker)
     if official:
         return official
-    with _step("That is out of reach: make an image of this machine's Python"):
+    with _step("It cannot be pulled: make an image of this machine's Python"):
         return home_made(docker)
 
 

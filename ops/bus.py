@@ -124,7 +124,7 @@ def _commands(fact: type[Fact]) -> Iterator[Announcer]:
 
 @cache
 def _samples() -> list[Json]:
-    """Every event of events/: alone, in a queue's message, or as a table's stream announces it."""
+    """Every event of events/: by itself, in a queue's message, or as a table's stream announces it."""
     found: list[Json] = []
     for path in sorted((ROOT / "events").rglob("*.json")):
         it = json.loads(path.read_text())

@@ -28,6 +28,7 @@ OPERATIONS = {
     ),
     "events": ("PutEvents",),
     "sns": ("Publish",),
+    "xray": ("PutTraceSegments",),
 }
 """What functions call, by botocore's name of the service. `tests/unit/test_models.py` holds them against the code."""
 

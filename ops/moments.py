@@ -19,7 +19,7 @@ def moment(option: str, text: str, now: datetime) -> datetime:
             when = (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         wanted = "30m, 2h or 7d (ago), or 2026-01-31T12:00:00Z"
-        raise OpsError(f"{option} {text!r} is no time: write {wanted} (make: {option[2:].upper()}=2h)") from None
+        raise OpsError(f"{option} {text!r} is not a time: write {wanted} (make: {option[2:].upper()}=2h)") from None
     if when > now:
-        raise OpsError(f"{option} {text} lies in the future")
+        raise OpsError(f"{option} {text} is in the future")
     return when

@@ -201,6 +201,8 @@ class Operation:
         if Contended in self.code.raised:
             text = "Others change the same row all the time. Nothing was done; it may be tried again."
             found["Contended"] = Refusal(409, "Contended", text, retry=True)
+        if any("(?P<" in rule.pattern for _, rule, it in _answered(self.route) if it is self.handler):
+            found["Not possible"] = Refusal(404, "Not possible", "The path holds a character that no id has.")
         found["Internal error"] = Refusal(500, "Internal error", "Not the client's fault. The log has the reason.")
         return sorted(found.values(), key=lambda it: (it.status, it.title))
 

@@ -15,8 +15,7 @@ PAGE = """\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
-  content="connect-src 'none'; img-src data:; font-src data:; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="connect-src 'none'; img-src data:; font-src data:">
 <title>{title}</title>
 {head}
 <style>body {{ margin: 0 }}</style>

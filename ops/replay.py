@@ -49,7 +49,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         if self.since >= self.until:
-            raise OpsError("--since must lie before --until")
+            raise OpsError("--since must be before --until")
 
     def target(self, events: EventBridgeClient) -> Target:
         """Raises OpsError if there is no such rule."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import boto3
 import msgspec
 
-from eventflow import clock
+from eventflow import clock, store
 from ops import OpsError
 from ops.stack import Stack
 from timeline import sagas
@@ -21,6 +22,8 @@ LONGEST = 1000
 
 def table_of(stack: Stack) -> TimelineTable:
     """Raises OpsError if the stack is no timeline."""
+    # the functions' own client cannot ask SSO or STS, as a profile may want
+    store.dynamodb = boto3.client("dynamodb")
     vocabulary = Vocabulary.of(*[stack.parameter(name) for name in ("GoodOutcomes", "BadOutcomes", "Compensations")])
     rules = Rules(vocabulary, stuck_after=int(stack.parameter("StuckAfterSeconds")) * 1000)
     return TimelineTable(stack.table("TimelineTable"), int(stack.parameter("Buckets")), rules)
@@ -62,7 +65,7 @@ def look(table: TimelineTable, between: Listings, wanted: Wanted, limit: int, fi
 
 def told(saga: Saga, table: TimelineTable) -> Timeline:
     now = clock.now()
-    return table.beside_the_usual(sagas.told(saga, table.rules.vocabulary, now, table.rules.stuck_after), now)
+    return table.with_the_usual(sagas.told(saga, table.rules.vocabulary, now, table.rules.stuck_after), now)
 
 
 def as_json(saga: Saga, table: TimelineTable) -> str:

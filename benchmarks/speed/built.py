@@ -40,11 +40,11 @@ def every_function(folder: Path) -> list[Built]:
     return [
         function
         for template, stack in ((TEMPLATE, STACK_NAME), (TIMELINE_TEMPLATE, TIMELINE_NAME))
-        for function in _functions(build(cloud, template, stack))
+        for function in functions_of(build(cloud, template, stack))
     ]
 
 
-def _functions(path: Path) -> Iterator[Built]:
+def functions_of(path: Path) -> Iterator[Built]:
     template = importlib.import_module("samcli.yamlhelper").yaml_parse(path.read_text())
     layers = {
         name: path.parent / it["Properties"]["ContentUri"]

@@ -75,10 +75,10 @@ class NothingToCheckOut(Exception):
 
 
 class TotalChanged(Exception):
-    """The basket comes to another total than the shopper expects. `quote` is what it costs now."""
+    """The basket has another total than the shopper expects. `quote` is its total now."""
 
     def __init__(self, expected: MinorUnits, quote: Quote) -> None:
-        super().__init__(f"the basket comes to {quote.total_price} {quote.currency} by now, not {expected}")
+        super().__init__(f"the basket's total is now {quote.total_price} {quote.currency}, not {expected}")
         self.quote = quote
 
 

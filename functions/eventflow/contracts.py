@@ -24,8 +24,8 @@ Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 LAST_MOMENT = 253_402_300_799_999
 """The last millisecond of the year 9999, in milliseconds since 1970: ISO 8601 has four digits for a year."""
 
-_HALF = re.compile("[\ud800-\udfff]")
 UNCARRIED = r"\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_HALF = re.compile("[\ud800-\udfff]")
 NOT_CARRIED = re.compile(f"[{UNCARRIED}]")
 """What XML 1.0 cannot hold, and so no message of SQS: an event with such a text would be lost on its way to a queue.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
@@ -186,7 +186,7 @@ def _read_event(event: Any, facts: tuple[type[F_co], ...]) -> Received[F_co]:
     if not known:
         taken = ", ".join(fact.detail_type() for fact in facts)
         raise MalformedEvent(
-            f"{delivery.detail_type} of {delivery.source} is not taken here, only {taken} - at `$.detail-type`"
+            f"{delivery.detail_type} of {delivery.source} is not accepted here, only {taken} - at `$.detail-type`"
         )
     put_at = delivery.time or datetime.now(UTC)
     delivered = Metadata(event_id=delivery.id, occurred_at=int(put_at.timestamp() * 1000))

@@ -27,7 +27,7 @@ class WrittenOnce(DynamoDBPersistenceLayer):
     write that it replaces, which says "in progress".
 
     What that one guards is that two deliveries are not handled at once. Here they are, where they come at the same
-    moment, and the conditional writes beneath let one of them through (docs/decisions.md, "The record of an event is
+    moment, and the conditional writes under it let one of them through (docs/decisions.md, "The record of an event is
     written once").
     """
 
@@ -41,7 +41,7 @@ class WrittenOnce(DynamoDBPersistenceLayer):
             raise IdempotencyItemAlreadyExistsError(old_data_record=found)
 
     def _delete_record(self, data_record: DataRecord) -> None:
-        """A delivery that failed has written none, and must leave that of another one alone."""
+        """A delivery that failed has written none, and must not touch that of another one."""
 
 
 def subscriber(*facts: type[Fact]) -> Callable[[Consume], telemetry.Handler]:

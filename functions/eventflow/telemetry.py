@@ -80,14 +80,35 @@ def _forget_previous_invocation() -> None:
         recorder.clear_trace_entities()
 
 
+def _read_the_trace_once() -> None:
+    """Of an invocation. The SDK parses the header whenever it is asked for a segment, some twenty times."""
+    recorder = _recorder()
+    if recorder is None:
+        return
+    from aws_xray_sdk.core.lambda_launcher import LambdaContext
+
+    if not isinstance(recorder.context, LambdaContext):
+        return  # not in a Lambda
+
+    class Context(LambdaContext):  # type: ignore[misc]
+        def _refresh_context(self) -> None:
+            header = os.environ.get(trace.VARIABLE)
+            if header != getattr(self._local, "header", None) or not getattr(self._local, "segment", None):
+                super()._refresh_context()
+                self._local.header = header
+
+    recorder.configure(context=Context())
+
+
 @contextmanager
 def handing_on(header: str | None, **annotations: str) -> Iterator[str | None]:
-    """A segment of this service in the trace of `header`. Yields the header of what goes on beneath it.
+    """A segment of this service in the trace of `header`. Yields the header of what goes on under it.
 
     For what an invocation does for a trace that is not its own: a stream's batch holds the events of many, and belongs
-    to none. Where that trace is not sampled, `header` itself is yielded.
+    to none. Where that trace is not sampled, `header` itself is yielded. The segment goes to X-Ray when the invocation
+    ends.
     """
-    with _segment(header) as segment:
+    with _segment(header, _send_later) as segment:
         for name, value in annotations.items() if segment else ():
             segment.put_annotation(name, value)
         yield _header(segment) if segment else header
@@ -104,7 +125,7 @@ def taking_part_in(header: str | None) -> Iterator[None]:
         yield
         return
     own = os.environ.get(trace.VARIABLE)
-    with _segment(header) as segment:
+    with _segment(header, _send_now) as segment:
         recorder = _recorder()
         entity = recorder.get_trace_entity() if recorder else None
         # the recorder, the logger and `current_trace` all ask the variable
@@ -123,8 +144,8 @@ def taking_part_in(header: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _segment(header: str | None) -> Iterator[Any]:
-    """A segment in the trace of `header`, sent when the invocation ends; None where that is not sampled.
+def _segment(header: str | None, send: Callable[[Any], None]) -> Iterator[Any]:
+    """A segment in the trace of `header`; None where that is not sampled.
 
     The SDK refuses to begin one in a Lambda, where it takes the invocation's for the only one.
     """
@@ -142,26 +163,37 @@ def _segment(header: str | None) -> Iterator[Any]:
         raise
     finally:
         segment.close()
-        _ended.append(segment.serialize())
+        send(segment)
+
+
+def _send_now(segment: Any) -> None:
+    """To X-Ray's daemon, which has had what stands beneath it."""
+    _recorder().emitter.send_entity(segment)
+
+
+def _send_later(segment: Any) -> None:
+    """By X-Ray's API, when the invocation ends."""
+    _ended.append(segment.serialize())
 
 
 _ended: list[str] = []
-"""Documents of segments that are in other traces than the invocation's, and are still to be sent."""
+"""Documents of the segments that are to be sent by the API."""
 
 SENT_AT_ONCE = 50
 """Documents in a call: as many as X-Ray's own daemon sends."""
 
 
 def _send_ended() -> None:
-    """By X-Ray's API: its daemon runs beside an invocation that is itself sampled (X-Ray Developer Guide, "AWS X-Ray
-    daemon"), and one that takes a batch seldom is, though an event in it may be. What cannot be sent is missing in its
-    trace, and stops nobody.
+    """X-Ray's daemon runs beside an invocation that is itself sampled (X-Ray Developer Guide, "AWS X-Ray daemon"), and
+    one of relay's never is, though an event in its batch may be. What cannot be sent is missing in its trace, and stops
+    nobody.
     """
     while _ended:
         documents = _ended[:SENT_AT_ONCE]
         del _ended[:SENT_AT_ONCE]
         try:
-            _xray().put_trace_segments(TraceSegmentDocuments=documents)
+            xray = _xray()
+            xray.put_trace_segments(TraceSegmentDocuments=documents)
         except Exception:
             logger.warning("segments not sent", exc_info=True)
 
@@ -169,10 +201,12 @@ def _send_ended() -> None:
 @functools.cache
 def _xray() -> XRayClient:
     """Made for the first trace that is sampled: most invocations need none."""
-    import boto3
     from botocore.config import Config
 
-    return boto3.client("xray", config=Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}))
+    from eventflow import aws
+
+    made: XRayClient = aws.client("xray", Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}))
+    return made
 
 
 def _header(segment: Any) -> str:
@@ -238,3 +272,6 @@ def count_one(what: str, **dimensions: str) -> None:
 def measure(what: str, milliseconds: float) -> None:
     """Add a duration to the metric of this name."""
     metrics.add_metric(name=what, unit=MetricUnit.Milliseconds, value=milliseconds)
+
+
+_read_the_trace_once()

@@ -113,7 +113,7 @@ def transition(
 class Remembered(Generic[S]):
     """`Rows` that need not be read again by who has just written them: a write says what the row is now.
 
-    Whoever wrote it since then is noticed as ever: by the condition of the next write, which brings the row back.
+    Another writer since then is noticed as always: by the condition of the next write, which brings the row back.
     """
 
     def __init__(self, rows: Rows[S]) -> None:

@@ -26,7 +26,7 @@ sns: SNSClient | None = aws.client("sns") if TOPIC_ARN else None
 @subscriber(OrderCreated, OrderConfirmed, OrderCancelled, PaymentRefunded)
 def handler(received: Received[Told]) -> None:
     message = message_about(received.fact, received.occurred_at)
-    newer = MEMORY.claim(received.fact.order_id, received.detail_type, received.occurred_at)
+    newer = MEMORY.claim(received.fact.order_id, received.event_id, received.occurred_at)
     if newer is not None:
         telemetry.logger.info(
             "older than what was told",

@@ -31,7 +31,7 @@ class LastTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     """When the newest event that was told occurred, in milliseconds since 1970."""
     expires_at: int
     """Seconds since 1970. DynamoDB deletes the row some time after that."""
-    detail_type: str = ""
+    event_id: str = ""
     """Of that event. Rows of releases before have none, nor a claim."""
     claimed_until: int = 0
     """Milliseconds since 1970. Until then nobody else tells this one."""
@@ -43,7 +43,7 @@ class Memory:
     def __init__(self, table: str) -> None:
         self._table = table
 
-    def claim(self, order_id: OrderId, detail_type: str, occurred_at: int) -> int | None:
+    def claim(self, order_id: OrderId, event_id: str, occurred_at: int) -> int | None:
         """Returns when a newer event occurred that was told already. None: tell this one; its time is written.
 
         An equal time passes, so what was written and then could not be told is told when its event comes again: after
@@ -54,7 +54,7 @@ class Memory:
             order_id=order_id,
             occurred_at=occurred_at,
             expires_at=occurred_at // 1000 + REMEMBERED_SECONDS,
-            detail_type=detail_type,
+            event_id=event_id,
             claimed_until=now + CLAIMED_MS,
         )
         row = to_attributes(told)
@@ -64,11 +64,11 @@ class Memory:
                 Item=row,
                 ConditionExpression=(
                     "attribute_not_exists(orderId) OR occurredAt < :occurredAt OR (occurredAt = :occurredAt AND "
-                    "(attribute_not_exists(claimedUntil) OR detailType <> :detailType OR claimedUntil < :now))"
+                    "(attribute_not_exists(claimedUntil) OR eventId <> :eventId OR claimedUntil < :now))"
                 ),
                 ExpressionAttributeValues={
                     ":occurredAt": row["occurredAt"],
-                    ":detailType": row["detailType"],
+                    ":eventId": row["eventId"],
                     ":now": {"N": str(now)},
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -77,6 +77,6 @@ class Memory:
             there: Any = refused.response.get("Item")
             newest = from_attributes(there, LastTold).occurred_at
             if newest == occurred_at:
-                raise BeingTold(f"{detail_type} of order {order_id} is being told: try again in a minute") from None
+                raise BeingTold(f"event {event_id} of order {order_id} is being told: try again in a minute") from None
             return newest
         return None

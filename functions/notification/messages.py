@@ -31,7 +31,7 @@ def _told(fact: Told) -> tuple[str, str]:
             pieces = sum(line.quantity for line in fact.items)
             return "We have your order", f"Thank you! Your {order} of {pieces} piece(s) is being processed."
         case OrderConfirmed():
-            return "Your order is confirmed", f"Your {order} is paid and set aside for you."
+            return "Your order is confirmed", f"Your {order} is paid and reserved for you."
         case OrderCancelled():
             return "Your order was cancelled", f"Your {order} was cancelled: {fact.reason}."
         case PaymentRefunded():

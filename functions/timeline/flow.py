@@ -657,19 +657,19 @@ class Usual(msgspec.Struct, frozen=True):
                 found.append(Awaited(lane=node[0], type=node[1], usual_ms=min(gaps)))
         return sorted(found, key=lambda it: (it.usual_ms, it.lane, it.type))
 
-    def beside(self, timeline: Timeline) -> Timeline:
+    def added_to(self, timeline: Timeline) -> Timeline:
         """The timeline, with what each gap usually is; of one that is open, also with what usually comes next."""
         steps = [step for step in timeline.events if step.role is not Role.GIVE_UP]
         by_id = {step.event_id: step for step in reversed(steps)}  # a later one of the same id has copied it
-        events = []
+        told = []
         for step in timeline.events:
             causes = [by_id[cause] for cause in step.causes if cause in by_id] if step.role is not Role.GIVE_UP else []
             cause = max(causes, key=lambda it: it.offset_ms, default=None)
             gap = self.gap(cause, step) if cause else None
-            events.append(step if gap is None else msgspec.structs.replace(step, usual_ms=gap))
+            told.append(step if gap is None else msgspec.structs.replace(step, usual_ms=gap))
         path = [PathStep(step.lane, step.type, step.offset_ms) for step in steps]
         awaited = self.waits_for(path) if timeline.status is not Status.DONE else ()
-        return msgspec.structs.replace(timeline, events=events, waits_for=tuple(awaited))
+        return msgspec.structs.replace(timeline, events=told, waits_for=tuple(awaited))
 
 
 def usual(cases: Iterable[Case]) -> Usual:

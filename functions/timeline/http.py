@@ -47,7 +47,7 @@ def read() -> Answer[sagas.Timeline]:
         raise not_found(f"timeline {saga_id}")
     hidden = frozenset() if caller.operator else OPERATOR_FIELDS
     told = sagas.told(saga, VOCABULARY, now, STUCK_AFTER, hidden, caller.operator)
-    return api.answer(TABLE.beside_the_usual(told, now) if caller.operator else told)
+    return api.answer(TABLE.with_the_usual(told, now) if caller.operator else told)
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -422,14 +422,14 @@ def told(
     critical = () if inferred else _critical_path(steps, led_by)
     place_of = {id(event): place for place, event in enumerate(steps)}
     redriven = [event for event in saga.events if event.type == REDRIVEN and not event.gave_up]
-    events = []
+    shown = []
     for event in saga.events:
         here = place_of.get(id(event))
         if here is None and not operator:
             continue
         named = places.get(event.causation_id or "")
         led = [steps[it] for it in ((() if named is None else (named,)) if here is None else led_by[here])]
-        events.append(
+        shown.append(
             Step(
                 event_id=event.event_id,
                 source=event.source,
@@ -451,10 +451,10 @@ def told(
             )
         )
     head = msgspec.structs.asdict(listed(saga.summary, now, stuck_after, operator))
-    head["event_count"] = sum(step.role is not Role.GIVE_UP for step in events)
+    head["event_count"] = sum(step.role is not Role.GIVE_UP for step in shown)
     # of a saga that is cut, the summary does not know how many there are
     is_all = saga.whole and (saga.summary.events > MOST_SUMMED or saga.summary.events <= len(saga.events))
-    return Timeline(**head, events=events, truncated=not is_all)
+    return Timeline(**head, events=shown, truncated=not is_all)
 
 
 def _failure(record: Event, redriven: Sequence[Event]) -> Failure:
@@ -500,7 +500,7 @@ def _shown(event: Event, hidden: frozenset[str]) -> str | msgspec.Raw:
 
 
 def _critical_path(steps: Sequence[Event], led_by: Sequence[Sequence[int]]) -> Sequence[int]:
-    """The places of the last event, of what led to it, of what led to that, and so on; one alone is no path.
+    """The places of the last event, of what led to it, of what led to that, and so on; a single one is no path.
 
     Of several causes the last is the one that the saga waited for.
     """

@@ -152,12 +152,12 @@ class TimelineTable:
             more=more,
         )
 
-    def beside_the_usual(self, timeline: Timeline, now: int) -> Timeline:
+    def with_the_usual(self, timeline: Timeline, now: int) -> Timeline:
         """The timeline, with what the newest sagas that ended say is usual. That is read once in USUAL_FOR."""
         if now - self._usual_since > USUAL_FOR:
             some = islice(self.newest(self.partitions(is_open=False), EVER), USUAL_OF)
             self._usual, self._usual_since = flow.usual(self._case(summary, now) for summary in some), now
-        return self._usual.beside(timeline)
+        return self._usual.added_to(timeline)
 
     def _oldest_open(self, between: Listings) -> list[Summary]:
         every = [

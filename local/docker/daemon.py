@@ -98,7 +98,7 @@ def _unpack_packages(folder: Path) -> None:
         for package in packages.iterdir():
             _run("dpkg", "-x", str(package), str(folder / "root"))
     except (CloudError, subprocess.TimeoutExpired) as error:
-        raise NoDocker(f"Debian's packages are not to be had (`apt-get update`?): {error}") from None
+        raise NoDocker(f"Debian's packages cannot be downloaded (`apt-get update`?): {error}") from None
     shutil.rmtree(packages)
 
 

@@ -16,7 +16,11 @@ from local.gaps.entries import honour_time_and_trace_of_entries
 from local.gaps.expressions import parse_expressions_once
 from local.gaps.logs import honour_the_system_log_level
 from local.gaps.permissions import tell_policies_what_is_put
-from local.gaps.resources import accept_resources_without_effect, provision_archives
+from local.gaps.resources import (
+    accept_resources_without_effect,
+    give_transforms_the_parameters,
+    provision_archives,
+)
 from local.gaps.sandboxes import keep_sandboxes_after_exceptions
 from local.gaps.traces import hand_traces_to_queues, trace_invocations, trace_requests
 
@@ -33,6 +37,7 @@ def close() -> None:
     trace_requests()
     hand_traces_to_queues()
     join_claims_with_commas()
+    give_transforms_the_parameters()
     provision_archives()
     accept_resources_without_effect()
     tell_policies_what_is_put()

@@ -1,12 +1,19 @@
 """What a stack may hold."""
 
 import json
+from contextvars import ContextVar
 from typing import Any
 
 from ministack.services import eventbridge
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners
+from samtranslator.translator import transform as sam
+
+from local.gaps.context import holding
 
 Json = dict[str, Any]
+
+given: ContextVar[dict[str, str]] = ContextVar("given")
+"""The parameters of the stack that is being transformed."""
 
 WITHOUT_EFFECT_HERE = (
     "AWS::ApplicationInsights::Application",
@@ -26,6 +33,25 @@ WITHOUT_EFFECT_HERE = (
     "AWS::XRay::Group",
     "AWS::XRay::SamplingRule",
 )
+
+
+def give_transforms_the_parameters() -> None:
+    """SAM's transform is given the values of a stack's parameters (CloudFormation User Guide, "templateParameterValues"
+    of macros), and writes some of them out: in an API's authorizers, say. The emulator gives it none, so that it takes
+    their defaults.
+    """
+    apply, transform = engine._apply_transforms, sam.transform
+
+    def apply_transforms(template: Json, provided: Any = None, previous: Any = None) -> Any:
+        with holding(given, engine._transform_parameters(template, provided, previous)):
+            return apply(template, provided, previous)
+
+    def transform_with_parameters(template: Json, _parameters: Json, policies: Any) -> Any:
+        return transform(template, given.get(), policies)
+
+    sam.transform = transform_with_parameters
+    for module in (engine, handlers, changesets):
+        module._apply_transforms = apply_transforms
 
 
 def provision_archives() -> None:

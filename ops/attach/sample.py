@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def read(file: Path) -> list[Event]:
 
 
 def _event(read: Any, number: int) -> Event | None:
-    """With an id and a time where it has none."""
+    """With an id and a time where it has none: a second after the one before."""
     found = dict(read) if isinstance(read, dict) else {}
     if {"Source", "DetailType", "Detail"} <= found.keys():
         detail = found["Detail"]
@@ -76,7 +76,7 @@ def _event(read: Any, number: int) -> Event | None:
         isinstance(found.get(name), str) and found[name] for name in ("source", "detail-type")
     ):
         return None
-    at = found.get("time") or datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = found.get("time") or f"{datetime.now(UTC) + timedelta(seconds=number):%Y-%m-%dT%H:%M:%SZ}"
     return {"id": f"sample-{number}", **found, "time": str(at)}
 
 

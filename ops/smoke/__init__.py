@@ -90,7 +90,7 @@ def _shop(report: Report, shopping: Shopping, checks: list[Result]) -> None:
     cancelled = report.step("An order is confirmed, then cancelled and undone", shopping.cancel, [confirmed])
     basket = report.step("A basket becomes an order", shopping.check_out, [confirmed])
     report.step("One Idempotency-Key used twice is one order", shopping.repeat, [confirmed])
-    report.step("A stranger does not see the order", shopping.pry, [confirmed])
+    report.step("Another shopper does not see the order", shopping.pry, [confirmed])
     report.step("The shopper's list has all orders", shopping.list_orders, [confirmed, sold_out, cancelled, basket])
     report.step("A partner's order is taken", shopping.take_a_partners_order, [people])
     report.step("An event put twice more changes nothing", shopping.repeat_an_event, [cancelled])

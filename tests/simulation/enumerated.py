@@ -32,7 +32,7 @@ CANNOT = {
     "done in part": "only a batch read of several rows can be done in part",
     "one entry refused": "only PutEvents has entries",
     REFUSING: "only PutEvents has entries",
-    LAGGING: "only an index lags behind: tables are read consistently",
+    LAGGING: "only an index is made to lag behind; a record that is read too early is like two deliveries at once",
 }
 """Why a call does not have this fate (a dot in the table)."""
 

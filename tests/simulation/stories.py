@@ -58,7 +58,7 @@ LISTED = {
 }
 CLAIM = (
     "attribute_not_exists(orderId) OR occurredAt < :occurredAt OR (occurredAt = :occurredAt AND "
-    "(attribute_not_exists(claimedUntil) OR detailType <> :detailType OR claimedUntil < :now))"
+    "(attribute_not_exists(claimedUntil) OR eventId <> :eventId OR claimedUntil < :now))"
 )
 
 
@@ -66,9 +66,9 @@ def of_ada(name: str, at: str) -> Call:
     return "put_item", {**ORDERS, "Item": order(name, userId={"S": "{}-ada"}, createdAt={"S": at})}
 
 
-def told(detail_type: str, at: str, now: str, until: str) -> Call:
-    row = order("told", occurredAt={"N": at}, detailType={"S": detail_type}, claimedUntil={"N": until})
-    values = {":occurredAt": {"N": at}, ":detailType": {"S": detail_type}, ":now": {"N": now}}
+def told(event: str, at: str, now: str, until: str) -> Call:
+    row = order("told", occurredAt={"N": at}, eventId={"S": event}, claimedUntil={"N": until})
+    values = {":occurredAt": {"N": at}, ":eventId": {"S": event}, ":now": {"N": now}}
     asked = {**NOTES, "Item": row, **ALL_OLD, "ConditionExpression": CLAIM}
     return "put_item", asked | {"ExpressionAttributeValues": values}
 
@@ -128,12 +128,12 @@ STORIES: dict[str, list[Call]] = {
     ],
     "what was told is claimed for a while, and gives way to what is newer": [
         ("put_item", {**NOTES, "Item": order("told", occurredAt={"N": "100"})}),  # of a release before
-        told("OrderCreated", at="100", now="1000", until="2000"),
-        told("OrderCreated", at="100", now="1999", until="2999"),
-        told("OrderCreated", at="100", now="2001", until="3001"),
-        told("OrderConfirmed", at="100", now="2002", until="3002"),
-        told("OrderCancelled", at="200", now="2003", until="3003"),
-        told("OrderConfirmed", at="100", now="9000", until="9999"),
+        told("e1", at="100", now="1000", until="2000"),
+        told("e1", at="100", now="1999", until="2999"),
+        told("e1", at="100", now="2001", until="3001"),
+        told("e2", at="100", now="2002", until="3002"),
+        told("e3", at="200", now="2003", until="3003"),
+        told("e2", at="100", now="9000", until="9999"),
         got(NOTES, orderId="{}-told"),
     ],
     "a record of Powertools' is written once": [

@@ -1,6 +1,6 @@
 """Random orders, while functions are killed at random; then a redrive, and the rules of the simulator on what is there.
 
-ORDERS (2,000) and MINUTES (20) limit it, whichever comes first; what was done by then is checked. What only the
+ORDERS (2,000) and MINUTES (20) limit it: the first that is reached; what was done by then is checked. What only the
 simulator can see is not looked at: what was told, which answers were lost on the way, and the provider's own books.
 """
 

@@ -33,7 +33,7 @@ class Ear:
         return self.heard
 
     def about(self, order_id: str) -> list[Event]:
-        """Every event that bears this order's id."""
+        """Every event that has this order's id."""
         return [event for event in self.everything() if event["detail"].get("orderId") == order_id]
 
     def types_about(self, order_id: str) -> list[str]:

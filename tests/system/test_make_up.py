@@ -126,7 +126,7 @@ def test_the_readme_does_what_it_says(running):
     assert "Successfully created/updated stack - fraud-detection" in said
     assert "Successfully created/updated stack - guided" in said
     assert "Successfully created/updated stack - guided-timeline" in said
-    assert re.search(r"^S-1\ndone: ParcelDelivered", said, re.MULTILINE)
+    assert re.search(r"^S-1\nsucceeded \(ParcelDelivered", said, re.MULTILINE)
 
 
 BRIEFLY = """
@@ -227,7 +227,7 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     )
     assert gone.stdout == "at <>\n"
     (error,) = errors(run(running, f"make timeline ORDER={order_id}"))
-    assert error.startswith("error: there is no stack eventflow-timeline")
+    assert error.startswith("error: no timeline listens to the bus of eventflow")
     (error,) = errors(run(running, "make console"))
     assert error == "error: no timeline listens to the bus of eventflow: make up"
 

@@ -265,19 +265,19 @@ def test_it_listens_to_a_bus_that_is_not_eventflows(timeline):
 
 
 def test_an_event_that_cannot_be_kept_ends_in_the_queue_with_the_reason(timeline):
-    with timeline.attached_again() as alone:
+    with timeline.attached_again() as apart:
         # given events whose id is longer than DynamoDB's keys may be, one of them very large, and one like any other
         order = str(uuid.uuid4())
         detail = {"orderId": order, "metadata": {"eventId": "e" * 1_100, "correlationId": order}}
 
         # when
-        alone.put_event("eventflow.basket", "BasketCheckedOut", {**detail, "shipping": shipping()})
-        alone.put_event("eventflow.orders", "OrderCreated", {**detail, "big": "x" * 240_000})
+        apart.put_event("eventflow.basket", "BasketCheckedOut", {**detail, "shipping": shipping()})
+        apart.put_event("eventflow.orders", "OrderCreated", {**detail, "big": "x" * 240_000})
         whole = {"orderId": order, "amount": 1999, "metadata": {"eventId": "e", "occurredAt": 1000 * int(time.time())}}
-        alone.put_event("eventflow.payment", "PaymentSucceeded", whole)
+        apart.put_event("eventflow.payment", "PaymentSucceeded", whole)
 
         # then it is there but for what is not to be kept, and the large one has what its place needs
-        records = eventually(lambda: alone.messages("TimelineFailedEvents"), lambda seen: len(seen) == 2)
+        records = eventually(lambda: apart.messages("TimelineFailedEvents"), lambda seen: len(seen) == 2)
         by_type = {record["requestPayload"]["detail-type"]: record for record in records}
         assert by_type["BasketCheckedOut"]["requestPayload"]["detail"] == detail
         cut = by_type["OrderCreated"]["requestPayload"]["detail"]
@@ -288,20 +288,20 @@ def test_an_event_that_cannot_be_kept_ends_in_the_queue_with_the_reason(timeline
             assert "ValidationException" in record["responsePayload"]["errorType"]
             assert "1024" in record["responsePayload"]["errorMessage"]
         # and the other is kept
-        assert alone.until_told(order, "PaymentSucceeded")["status"] == "open"
+        assert apart.until_told(order, "PaymentSucceeded")["status"] == "open"
 
         # when it comes again, cut for the queue, as after a summary that could not be written
-        alone.put_event("eventflow.payment", "PaymentSucceeded", {**whole, "amount": None, "cut": "too large"})
-        alone.until_at_rest()
+        apart.put_event("eventflow.payment", "PaymentSucceeded", {**whole, "amount": None, "cut": "too large"})
+        apart.until_at_rest()
 
         # then the whole one stays, and nothing has failed
-        (event,) = alone.ask(order).body["events"]
+        (event,) = apart.ask(order).body["events"]
         assert event["detail"]["amount"] == 1999
-        assert len(alone.messages("TimelineFailedEvents")) == 2
+        assert len(apart.messages("TimelineFailedEvents")) == 2
 
 
 def test_of_a_saga_too_big_to_be_looked_at_every_event_is_kept_and_its_summary_moves_with_the_newest(timeline):
-    with timeline.attached_again() as alone:
+    with timeline.attached_again() as apart:
         # given a saga of more than DynamoDB reads at once, a megabyte
         saga, big = str(uuid.uuid4()), "x" * 190_000
         metadata = [
@@ -310,18 +310,18 @@ def test_of_a_saga_too_big_to_be_looked_at_every_event_is_kept_and_its_summary_m
 
         # when
         for each in metadata:
-            alone.put_event("eventflow.orders", "OrderCreated", {"big": big, "metadata": each})
-        alone.until_at_rest()
+            apart.put_event("eventflow.orders", "OrderCreated", {"big": big, "metadata": each})
+        apart.until_at_rest()
 
         # then nothing has failed, and its summary says that it is cut, and when it last moved
-        assert alone.messages("TimelineFailedEvents") == []
-        (listed,) = alone.listed()
+        assert apart.messages("TimelineFailedEvents") == []
+        (listed,) = apart.listed()
         assert (listed["id"], listed["cut"]) == (saga, True)
         assert instant(listed["lastEvent"]).timestamp() * 1000 == pytest.approx(metadata[-1]["occurredAt"])
         # and nothing of it is lost
-        *events, _ = alone.kept()[f"saga#{saga}"]
+        *events, _ = apart.kept()[f"saga#{saga}"]
         assert [row["eventId"] for row in events] == [f"e{n}" for n in range(7)]
-        told = alone.ask(saga).body
+        told = apart.ask(saga).body
         assert (told["truncated"], told["events"][-1]["eventId"]) == (True, "e6")
 
 
@@ -353,29 +353,29 @@ def watched(timelines):
 
 
 def test_a_saga_that_does_not_end_is_stuck_and_raises_an_alarm_until_it_ends(timeline):
-    with timeline.attached_again(StuckAfterSeconds="1") as alone:
+    with timeline.attached_again(StuckAfterSeconds="1") as apart:
         # given an order that nobody goes on with
         order = str(uuid.uuid4())
-        alone.put_event("eventflow.orders", "OrderCreated", {"orderId": order})
+        apart.put_event("eventflow.orders", "OrderCreated", {"orderId": order})
 
         # when it has been open for too long
-        assert alone.until(order, "stuck")
+        assert apart.until(order, "stuck")
 
         # then
-        eventually(lambda: watched(alone), lambda stuck: stuck == 1)
-        (alarm,) = alone.cloud.client("cloudwatch").describe_alarms(AlarmNames=[alone.resources["StuckSagasAlarm"]])[
+        eventually(lambda: watched(apart), lambda stuck: stuck == 1)
+        (alarm,) = apart.cloud.client("cloudwatch").describe_alarms(AlarmNames=[apart.resources["StuckSagasAlarm"]])[
             "MetricAlarms"
         ]
         assert alarm["StateValue"] == "ALARM"
-        assert [item["id"] for item in alone.listed(status="stuck")] == [order]
+        assert [item["id"] for item in apart.listed(status="stuck")] == [order]
 
         # when it ends after all
-        alone.put_event("eventflow.orders", "OrderCancelled", {"orderId": order})
-        assert alone.until(order, "done")
+        apart.put_event("eventflow.orders", "OrderCancelled", {"orderId": order})
+        assert apart.until(order, "done")
 
         # then
-        eventually(lambda: watched(alone), lambda stuck: stuck == 0)
-        assert alone.listed(status="stuck") == []
+        eventually(lambda: watched(apart), lambda stuck: stuck == 0)
+        assert apart.listed(status="stuck") == []
 
 
 # On and off

@@ -60,8 +60,14 @@ def ways(trace):
 
 
 def complete(shop, order, *last):
-    """The order's trace, once it holds a segment reached in the `last` way. A function's comes when it has ended."""
-    return eventually(lambda: read(shop, root_of(shop, order)), lambda trace: last in ways(trace))
+    """The order's trace, once it holds a segment reached in the `last` way, and none whose cause is still to come: a
+    function's segments come when it has ended."""
+
+    def whole(trace):
+        found = ways(trace)
+        return last in found and sum(len(way) == 1 for way in found) == 1
+
+    return eventually(lambda: read(shop, root_of(shop, order)), whole)
 
 
 def annotations(segment: Segment):

@@ -18,6 +18,8 @@ from ops.attach.machine import Machine, wrong
 from ops.attach.proposal import NO_TYPE, propose
 from timeline.sagas import Ending, Saga
 
+from .sam_template import ROOT
+
 Event = dict[str, Any]
 
 
@@ -288,6 +290,17 @@ def test_a_sample_that_is_no_event_is_refused(tmp_path, text):
         sample.read(file)
     with pytest.raises(OpsError, match="cannot be read"):
         sample.read(tmp_path / "nothing.json")
+
+
+def test_the_readmes_sample_is_shown_as_two_shipments_that_end():
+    events = sample.read(ROOT / "examples" / "shipments.json")
+    sagas = kept(events)
+    assert {id_: saga.summary.ending for id_, saga in sagas.items()} == {
+        "S-1": Ending.SUCCEEDED,
+        "S-2": Ending.CALLED_OFF,
+    }
+    assert [it.type for it in sagas["S-1"].events] == ["LabelPrinted", "ParcelPickedUp", "ParcelDelivered"]
+    assert "ada@example.com" not in sagas["S-1"].events[0].detail
 
 
 # Listening

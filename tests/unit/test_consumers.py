@@ -156,7 +156,7 @@ def test_a_step_of_an_order_that_is_not_here_is_not_dropped_in_silence(world, st
 
 TOLD = {
     "order-created": "2 piece(s)",
-    "order-confirmed": "paid and set aside",
+    "order-confirmed": "paid and reserved",
     "order-cancelled": "cancelled: out of stock.",
     "payment-refunded": "was refunded",
 }

@@ -441,7 +441,9 @@ A_MUG = {"productId": "mug", "quantity": 1}
             items(A_MUG, {"productId": "lamp", "quantity": 0}), "at `$.detail.items[1].quantity`", id="a wrong item"
         ),
         pytest.param(
-            items(A_MUG, A_MUG), "product mug stands twice - at `$.detail.items[1].productId`", id="a repeated product"
+            items(A_MUG, A_MUG),
+            "product mug is there twice - at `$.detail.items[1].productId`",
+            id="a repeated product",
         ),
         pytest.param(
             order_created(version="3.0"), "OrderCreated: .*'3.0'.* at `$.detail.version`", id="an unknown major version"

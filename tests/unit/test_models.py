@@ -24,8 +24,8 @@ from .sam_template import ALL_FUNCTIONS, ROOT, resources
 from .test_house_rules import imports
 
 SOURCES = ROOT / "functions"
-SERVICE_OF = {"dynamodb": "dynamodb", "events": "events", "sns": "sns"}
-"""What a client is called, wherever it is called."""
+SERVICE_OF = {service: service for service in models.OPERATIONS}
+"""What a client is called, everywhere."""
 CALLED = {(service, xform_name(operation)) for service, names in models.OPERATIONS.items() for operation in names}
 
 
@@ -99,7 +99,7 @@ def test_a_client_has_what_is_kept_and_no_more(service):
 
 
 def test_a_service_without_a_model_is_refused_by_name():
-    with pytest.raises(UnknownServiceError, match=r"'s3'\. Valid service names are: dynamodb, events, sns"):
+    with pytest.raises(UnknownServiceError, match=r"'s3'\. Valid service names are: dynamodb, events, sns, xray"):
         aws.client("s3")
 
 
@@ -146,7 +146,7 @@ def for_boto3(value: Any) -> Any:
 def with_equal_numbers(attribute: Any) -> Any:
     """1E-7 and 1e-07 are one number to DynamoDB."""
     match attribute:
-        case {"N": number}:
+        case {"N": str(number)}:
             return {"N": Decimal(number)}
         case dict():
             return {name: with_equal_numbers(each) for name, each in attribute.items()}

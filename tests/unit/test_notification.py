@@ -105,7 +105,7 @@ def test_of_two_deliveries_at_once_one_tells_and_the_other_comes_again(mail, tim
     publish, confirmed = mail.publish, event("OrderConfirmed", 690)
 
     def meanwhile(**message: str) -> None:
-        with pytest.raises(memory.BeingTold, match="OrderConfirmed of order o1 is being told"):
+        with pytest.raises(memory.BeingTold, match="event OrderConfirmed at 690 of order o1 is being told"):
             deliver(confirmed)
         publish(**message)
 
@@ -151,6 +151,15 @@ def test_two_that_occurred_at_the_same_time_are_both_told(mail):
     assert mail.sent == [CANCELLED, REFUNDED]
 
 
+def test_two_of_one_type_and_time_are_both_told(mail):
+    # given what EventBridge itself dates, to the second
+    twins = [event("OrderConfirmed", 0) for _ in range(2)]
+    for number, each in enumerate(twins):
+        each["detail"]["metadata"]["eventId"] = f"e{number}"
+    deliver(*twins)
+    assert mail.sent == [CONFIRMED, CONFIRMED]
+
+
 def test_a_time_that_no_calendar_has_is_not_noted(mail, db):
     # given an event that would be newer than all that follow
     far = event("OrderConfirmed", 10**18)
@@ -164,7 +173,7 @@ def test_a_message_costs_one_write_of_less_than_a_kilobyte_which_goes_when_nothi
     deliver(event("OrderConfirmed", 690, order=longest))
     assert db.asked == ["PutItem NotificationsTable"]
     row = db.rows["NotificationsTable"][longest]
-    assert row.keys() == {"orderId", "occurredAt", "expiresAt", "detailType", "claimedUntil"}
+    assert row.keys() == {"orderId", "occurredAt", "expiresAt", "eventId", "claimedUntil"}
     assert row["occurredAt"] == {"N": str(NOON + 690)}
     assert len(json.dumps(row, ensure_ascii=False).encode()) < 512
     # 29 days in the archive, 14 in a failed queue; counted from the event, so that no replay prolongs it

@@ -153,6 +153,7 @@ def run(db, monkeypatch, capsys):
     tables = {"AWS::DynamoDB::Table": {"TimelineTable": "TimelineTable"}}
     stack = Stack("shop-timeline", parameters=PARAMETERS, resources=tables)
     monkeypatch.setattr(Stack, "timeline", classmethod(lambda cls, name, cloudformation: stack))
+    monkeypatch.setattr(boto3, "client", lambda service: {"dynamodb": db}.get(service))
     monkeypatch.setenv("COLUMNS", "160")
 
     def run(*arguments: str) -> str:

@@ -12,7 +12,7 @@ UNKNOWN = (
     {"prefix": {"equals-ignore-case": "order"}},
     {"suffix": ["ed"]},
     {"exists": "yes"},
-    {"anything-but": {"prefix": "Order"}},
+    {"anything-but": {"suffix": "Order"}},
     {"anything-but": 7},
     {"prefix": "Order", "suffix": "ed"},
     {},
@@ -35,7 +35,13 @@ EVENT = {"source": "shop", "detail-type": "OrderCreated", "detail": {"orderId": 
         lambda rule: {"detail": {"none": ["x"], "orderId": [rule]}},
         lambda rule: {"nothing": {"of": {"the": [rule]}}},
     ],
-    ids=["alone", "after one that takes it", "in an event that is not taken", "deeper", "of a field that is not there"],
+    ids=[
+        "single",
+        "after one that takes it",
+        "in an event that is not taken",
+        "deeper",
+        "of a field that is not there",
+    ],
 )
 def test_a_rule_that_is_not_known_is_an_error(rule, pattern):
     with pytest.raises(NotImplementedError, match="does not know"):

@@ -31,7 +31,7 @@ order_ids = st.sets(st.sampled_from("ABCD"))
 choices = st.binary(min_size=100, max_size=200)
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(stock_levels, st.lists(lines, min_size=1, max_size=4), order_ids, order_ids, order_ids, choices)
 def test_every_order_ends_and_nothing_is_lost_or_done_twice(levels, placed, declined, cancelled, vetoed, numbers):
     # given orders on a shared stock, some of which the gateway declines, the shopper cancels, another service vetoes

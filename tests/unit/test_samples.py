@@ -75,7 +75,7 @@ class Trigger:
             case "Kept":
                 return matches(kept_events(), sample)
             case "Stream":
-                # of whichever table: relay treats them alike
+                # of any table: relay treats them alike
                 filters = [json.loads(it["Pattern"]) for it in self.properties["FilterCriteria"]["Filters"]]
                 return is_batch_of("aws:dynamodb", sample) and all(
                     any(matches(pattern, record) for pattern in filters) for record in sample["Records"]

@@ -177,7 +177,7 @@ def xray(monkeypatch):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """The segments that a function which is traced has to send to X-Ray when its invocation ends."""
+    """The segments that a function which is traced sends to X-Ray's daemon, or is to send by the API."""
     documents: list[dict[str, Any]] = []
 
     class Ended(list[str]):
@@ -191,7 +191,9 @@ def sent(monkeypatch):
     monkeypatch.setattr(telemetry.tracer, "provider", xray_recorder)
     monkeypatch.setattr(telemetry.tracer, "service", "relay")
     monkeypatch.setattr(xray_recorder, "_context", InLambda())
-    monkeypatch.setattr(xray_recorder.emitter, "send_entity", lambda entity: None)  # those of the invocation's own
+    monkeypatch.setattr(
+        xray_recorder.emitter, "send_entity", lambda entity: documents.append(json.loads(entity.serialize()))
+    )
     global_sdk_config.set_sdk_enabled(True)
     yield documents
     global_sdk_config.set_sdk_enabled(False)

@@ -132,7 +132,7 @@ def test_a_path_tells_each_step_and_what_led_to_it():
     ]
 
 
-def test_a_bad_outcome_follows_what_it_names_alone():
+def test_a_bad_outcome_follows_only_what_it_names():
     steps = sagas.path_of(summary(CREATED, RESERVED, DECLINED, CANCELLED), VOCABULARY)
     assert [step.causes for step in steps] == [(), (0,), (0,), (2,)]
 

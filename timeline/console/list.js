@@ -112,7 +112,7 @@ export function showList(root, query, cameFrom) {
       cursor && ["Newest", listLink(filters)],
       nextCursor && ["Older", listLink({ ...filters, cursor: nextCursor })],
     ].filter(Boolean);
-    // Left alone while they are the same, so that they keep the focus.
+    // Not touched while they are the same, so that they keep the focus.
     if (links.join() === shownLinks) return;
     shownLinks = links.join();
     pages.replaceChildren(...links.map(([name, href]) => element("a", { href }, name)));

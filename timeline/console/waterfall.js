@@ -5,7 +5,7 @@ import { element, say, shape } from "./dom.js";
 import { scale } from "./scale.js";
 import { duration } from "./words.js";
 
-const HEIGHT = 30, FAILURES = new Set(["failure", "giveUp"]), ENOUGH_PX = 6;
+const HEIGHT = 42, FAILURES = new Set(["failure", "giveUp"]), ENOUGH_PX = 6;
 
 /** @param {Map<string, {node: HTMLElement}>} rows of the events, by key */
 export function waterfall(rows) {
@@ -72,11 +72,11 @@ export function waterfall(rows) {
     };
     axis.replaceChildren(
       ...current.ticks.map(({ at, ms }) =>
-        shape("g", { class: "tick" }, shape("path", { d: `M${at} 18V${HEIGHT}` }), text(at, ms ? duration(ms) : "0"))),
+        shape("g", { class: "tick" }, shape("path", { d: `M${at} 17V${HEIGHT}` }), text(at, ms ? duration(ms) : "0"))),
       ...current.folds.map(({ from, to, ms }) =>
         shape("g", { class: "fold" },
-          shape("path", { d: `M${from} 24h${(to - from) / 2 - 8}l4 -4l6 8l4 -4H${to}` }),
-          shape("text", { x: (from + to) / 2, y: 12, "text-anchor": "middle" }, duration(ms)))));
+          shape("path", { d: `M${from} 36h${(to - from) / 2 - 7}l4 -4l6 8l4 -4H${to}` }),
+          shape("text", { x: (from + to) / 2, y: 28, "text-anchor": "middle" }, duration(ms)))));
   }
 
   /** A stretch of the axis that is dragged over is what it shows next. */

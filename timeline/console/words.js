@@ -39,7 +39,7 @@ export function howLong({ status, durationMs, started, lastEvent }) {
   return `silent for ${inSeconds(Date.parse(started) + durationMs - Date.parse(lastEvent))}`;
 }
 
-/** "1 event"; "at least 500 events" where the summary was made of those alone. */
+/** "1 event"; "at least 500 events" where the summary was made of only those. */
 export const eventCount = ({ eventCount, cut }) =>
   `${cut ? "at least " : ""}${eventCount} ${eventCount === 1 ? "event" : "events"}`;
 

@@ -39,7 +39,7 @@ def refuse_repeated_products(product_ids: Sequence[str]) -> None:
     """Raise ValueError unless each product stands once: one transaction writes one item once."""
     for index, product_id in enumerate(product_ids):
         if product_id in product_ids[:index]:
-            raise ValueError(f"product {product_id} stands twice - at `$.items[{index}].productId`")
+            raise ValueError(f"product {product_id} is there twice - at `$.items[{index}].productId`")
 
 
 class OrderFact(Fact, frozen=True, kw_only=True):
