@@ -7,14 +7,10 @@ code (ops.reading), samples from events/. What a service adds to any of these is
 from __future__ import annotations
 
 import ast
-import inspect
-import itertools
 import json
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from eventflow.contracts import Fact
 from ops import OpsError
@@ -140,20 +136,3 @@ def _samples() -> list[Json]:
             for said in announced([record for record in records if "dynamodb" in record])
         ]
     return sorted(found, key=lambda event: "id" not in event)  # whole ones first
-
-
-def meanings(kind: type[Any]) -> dict[str, str]:
-    """What the docstrings under a Struct's fields say, by the names that they have on the wire."""
-    found: dict[str, str] = {}
-    for each in reversed(kind.__mro__):
-        if each.__module__.partition(".")[0] in ("msgspec", "builtins"):
-            continue
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
-        assert isinstance(tree, ast.ClassDef)
-        names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
-        fields = [it for it in tree.body if "ClassVar" not in ast.unparse(it)]
-        for field, text in itertools.pairwise(fields):
-            match field, text:
-                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(said))):
-                    found[names[name]] = " ".join(said.split())
-    return found

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from ops.bus import Announcer, Event, Listener, meanings, on_the_bus, sample
+from ops.bus import Announcer, Event, Listener, on_the_bus, sample
+from ops.reading import meanings
 from ops.schemas import Json, shapes_of
 from ops.templates import ROOT
 

@@ -24,7 +24,7 @@ import msgspec
 from eventflow.api import Accepted, Answer, Api, Created, Problem, ProblemDetails, title_of
 from eventflow.transition import Contended
 from ops import OpsError
-from ops.reading import UNKNOWN, Call, constructed, read
+from ops.reading import UNKNOWN, Call, constructed, meanings, read
 from ops.schemas import Json
 from ops.templates import ROOT, Route, routes
 
@@ -53,7 +53,13 @@ PARAMETERS = {
     "to": "The last moment: a date or a time in ISO 8601, UTC unless it says otherwise.",
     "category": "Only products of this category.",
     "userId": "Whose. Only an operator may name someone else.",
-    "status": "Only those of this status.",
+    "find": "The beginning of the id of what the events are about.",
+    "ending": "Only sagas that end so.",
+    "lastType": "Only those whose newest event is of this type.",
+    "slowerThan": "Only those that take longer, in milliseconds.",
+    "fasterThan": "Only those that take less, in milliseconds.",
+    "againstFrom": "The first moment of the window to compare with.",
+    "againstTo": "The last moment of the window to compare with.",
     "productId": "The product's id.",
     "orderId": "The order's id.",
     "sagaId": "The id of what the events are about: the order's id, in EventFlow.",
@@ -157,7 +163,10 @@ class Operation:
             names = [call.argument(0) for call in self._calls(method)]
             asked |= {name: kind for name in names if isinstance(name, str)}
         for call in self._calls(Api.checked):
-            asked[call.argument(0)] = call.argument(2)
+            if isinstance(call.argument(0), str):
+                asked[call.argument(0)] = call.argument(2)
+        for shape in self._shapes:
+            asked |= {it.encode_name: it.type for it in msgspec.structs.fields(shape)}
         if UNKNOWN in asked.values():
             raise self._says_too_little("name the type of each parameter by `api.checked`")
         found = [
@@ -165,6 +174,12 @@ class Operation:
             for name, kind in asked.items()
         ]
         return sorted(found, key=lambda it: (["path", "query", "header"].index(it.where), it.name))
+
+    @property
+    def _shapes(self) -> list[type[msgspec.Struct]]:
+        """The Structs that the query as a whole is read as: their fields are parameters."""
+        read_as = [it.argument(1) for it in self.code.calls if it.of is msgspec.convert and it.has("strict")]
+        return [it for it in read_as if isinstance(it, type) and issubclass(it, msgspec.Struct)]
 
     @property
     def kinds(self) -> list[Any]:
@@ -186,6 +201,8 @@ class Operation:
         if Contended in self.code.raised:
             text = "Others change the same row all the time. Nothing was done; it may be tried again."
             found["Contended"] = Refusal(409, "Contended", text, retry=True)
+        if any("(?P<" in rule.pattern for _, rule, it in _answered(self.route) if it is self.handler):
+            found["Not possible"] = Refusal(404, "Not possible", "The path holds a character that no id has.")
         found["Internal error"] = Refusal(500, "Internal error", "Not the client's fault. The log has the reason.")
         return sorted(found.values(), key=lambda it: (it.status, it.title))
 
@@ -240,7 +257,8 @@ class Operation:
         return found
 
     def _parameter(self, it: Parameter, schemas: dict[str, Json], sample: Json) -> Json:
-        if it.name not in PARAMETERS:
+        said = PARAMETERS | {name: text for shape in self._shapes for name, text in meanings(shape).items()}
+        if it.name not in said:
             raise self._says_too_little(f"say in PARAMETERS (ops/openapi.py) what `{it.name}` means")
         demanded = {call.argument(3) for call in self._calls(Problem) if call.argument(0) == 428}
         example = _example(it, self.route, sample)
@@ -248,7 +266,7 @@ class Operation:
             "name": it.name,
             "in": it.where,
             "required": it.where == "path" or it.name in demanded,
-            "description": PARAMETERS[it.name],
+            "description": said[it.name],
             "schema": schemas[_key(it.kind)],
             **({"example": example} if example is not None else {}),
         }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import itertools
 import textwrap
 import typing
 from collections.abc import Callable, Iterator
@@ -39,6 +40,9 @@ class Call:
     of: Any
     node: ast.Call
     value: Callable[[ast.expr], Any]
+
+    def has(self, keyword: str) -> bool:
+        return any(it.arg == keyword for it in self.node.keywords)
 
     def argument(self, index: int) -> Any:
         """UNKNOWN where there is none, or it is made when the code runs."""
@@ -70,14 +74,17 @@ class _Reader:
         self._caught: tuple[type[BaseException], ...] = ()
         self._seen: set[Any] = set()
 
-    def follow(self, function: Any, kind: type | None) -> None:
-        """Read a function, or a method of `kind`, once for each set of errors that are caught around it."""
+    def follow(self, function: Any, kind: type | None, given: tuple[tuple[str, str], ...] = ()) -> None:
+        """Read a function, or a method of `kind`, once for each set of errors that are caught around it.
+
+        `given` are texts that it is called with, by the names of its parameters.
+        """
         function = inspect.unwrap(function)
-        key = (function, kind, self._caught)
+        key = (function, kind, self._caught, given)
         if key in self._seen or not _is_ours(function):
             return
         self._seen.add(key)
-        _Scope(self, function, kind).visit_all(_tree(function).body)
+        _Scope(self, function, kind, dict(given)).visit_all(_tree(function).body)
 
     def follow_class(self, kind: type) -> None:
         for method in vars(kind).values():
@@ -88,10 +95,12 @@ class _Reader:
 class _Scope(ast.NodeVisitor):
     """The names as one function sees them."""
 
-    def __init__(self, reader: _Reader, function: FunctionType, kind: type | None) -> None:
+    def __init__(
+        self, reader: _Reader, function: FunctionType, kind: type | None, given: dict[str, str] | None = None
+    ) -> None:
         self._reader = reader
         self._function = function
-        self._locals = _parameters(function, kind)
+        self._locals = _parameters(function, kind) | (given or {})
 
     def visit_all(self, nodes: list[ast.stmt]) -> None:
         for node in nodes:
@@ -135,7 +144,31 @@ class _Scope(ast.NodeVisitor):
         self._reader.found.calls.append(Call(called, node, self.value))
         if isinstance(called, type) and _is_ours(called) and not issubclass(called, (Exception, Fact)):
             self._reader.follow_class(called)
+        if isinstance(called, FunctionType) and called.__module__ == self._reader._module:
+            names = inspect.signature(inspect.unwrap(called)).parameters
+            values = [self.value(it) for it in node.args]
+            texts = tuple((name, it) for name, it in zip(names, values, strict=False) if isinstance(it, str))
+            if texts:
+                self._reader.follow(called, None, texts)
         self.generic_visit(node)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self._loop(node)
+
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        self._loop(node)
+
+    def _loop(self, node: ast.GeneratorExp | ast.ListComp) -> None:
+        """Over texts that are known, each in its turn."""
+        (loop, *_), around = node.generators, dict(self._locals)
+        values = self.value(loop.iter)
+        texts = [it for it in values if isinstance(it, str)] if isinstance(values, tuple) else []
+        for text in texts if isinstance(loop.target, ast.Name) else []:
+            self._locals[ast.unparse(loop.target)] = text
+            self.generic_visit(node)
+        self._locals = around
+        if not texts:
+            self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> None:
         self._refer(node)
@@ -242,6 +275,23 @@ def _tree(function: FunctionType) -> ast.FunctionDef:
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(tree, ast.FunctionDef)
     return tree
+
+
+def meanings(kind: type[Any]) -> dict[str, str]:
+    """What the docstrings beneath a Struct's fields say, by the names that they have on the wire."""
+    found: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        if each.__module__.partition(".")[0] in ("msgspec", "builtins"):
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
+        assert isinstance(tree, ast.ClassDef)
+        names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+        fields = [it for it in tree.body if "ClassVar" not in ast.unparse(it)]
+        for field_, text in itertools.pairwise(fields):
+            match field_, text:
+                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(said))):
+                    found[names[name]] = " ".join(said.split())
+    return found
 
 
 def taken_by(handler: Callable[..., Any]) -> list[type[Fact]]:

@@ -128,12 +128,14 @@ def rules(path: Path) -> Iterator[Rule]:
 
 
 def _pattern(path: Path, pattern: Any) -> Json:
-    """A pattern that is made of a parameter, as the parameter's default makes it."""
-    if "Fn::Sub" not in pattern:
-        return dict(pattern)
-    text, parts = pattern["Fn::Sub"]
-    for name, part in parts.items():
-        separator, given = part["Fn::Join"]
-        default = _template(path)["Parameters"][given["Ref"]]["Default"]
-        text = text.replace(f"${{{name}}}", separator.join(default.split(",")))
-    return dict(json.loads(text))
+    """A pattern, which may depend on a parameter: as the parameter's default makes it."""
+    match pattern:
+        case {"Fn::If": [_, {"Fn::Sub": [text, parts]}, otherwise]}:
+            for name, part in parts.items():
+                separator, given = part["Fn::Join"]
+                default = _template(path)["Parameters"][given["Fn::Split"][1]["Ref"]]["Default"]
+                text = text.replace(f"${{{name}}}", separator.join(default.split(",")))
+            return dict(json.loads(text if default else otherwise))
+        case str():
+            return dict(json.loads(pattern))
+    return dict(pattern)

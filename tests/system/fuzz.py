@@ -54,8 +54,10 @@ class Fuzz:
     """`tokens` are by role. `known` are values of parameters that exist: half of the requests name one of them."""
 
     document: dict[str, Any]
-    addresses: Mapping[str, str]
-    """The API's address by how its paths begin."""
+    address: str
+    """The API's, for the paths of which the document names no server of their own."""
+    other_address: str
+    """For the paths of which it does: the timeline's API."""
     tokens: Mapping[str, str]
     known: Mapping[str, Sequence[str]]
     first_seed: int
@@ -107,10 +109,13 @@ class Fuzz:
 
     def call(self, case: Any, role: str) -> Any:
         """The answer, which is as documented. Raises Schemathesis' failures, with the request as a `curl`."""
-        address = next(it for begin, it in self.addresses.items() if case.operation.path.startswith(begin))
+        elsewhere = "servers" in self.document["paths"][case.operation.path]
         try:
             answer = case.call(
-                base_url=address, session=self.session, headers={"Authorization": self.tokens[role]}, timeout=30
+                base_url=self.other_address if elsewhere else self.address,
+                session=self.session,
+                headers={"Authorization": self.tokens[role]},
+                timeout=30,
             )
         except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeError):
             return None  # no client can send that

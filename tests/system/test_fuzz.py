@@ -21,7 +21,8 @@ def fuzz(shop, timeline):
     people = shop.people
     fuzz = Fuzz(
         document=json.loads((ROOT / "docs" / "api" / "openapi.json").read_text()),
-        addresses={"/timelines": timeline.stack.api_url, "/": shop.stack.api_url},
+        address=shop.stack.api_url,
+        other_address=timeline.stack.api_url,
         tokens={
             "shopper": people.shopper.token,
             "other": people.other_shopper.token,

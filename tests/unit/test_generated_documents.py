@@ -67,6 +67,8 @@ def test_every_sample_of_a_request_is_as_described():
         (("GET", "/products"), {200, 400, 429, 500}),
         (("PUT", "/products/{productId}"), {200, 400, 401, 403, 404, 409, 412, 428, 429, 500}),
         (("GET", "/basket"), {200, 401, 429, 500}),
+        # 404 is the router's, of a path that no id has
+        (("DELETE", "/basket/items/{productId}"), {200, 400, 401, 404, 409, 429, 500}),
         (("POST", "/basket/checkout"), {202, 400, 401, 409, 422, 429, 500}),
         (("POST", "/orders"), {201, 400, 401, 403, 409, 422, 429, 500}),
         (("POST", "/inventory/{productId}/adjustments"), {200, 400, 401, 403, 404, 409, 422, 428, 429, 500}),
