@@ -137,7 +137,8 @@ replay: .venvs/dev/ready ## Deliver archived events again | SINCE=2h [UNTIL=...]
 attach: .venvs/dev/ready ## Attach a timeline to any bus | BUS=... [SAMPLE=event.json] [SECONDS=60] [POOL=...] | [SET='Noun=parcel'] [YES=1]
 	@$(OPS) attach "$(BUS)" $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
 	  $(if $(SOURCES),--sources "$(SOURCES)") $(if $(SET),--set "$(SET)") $(if $(POOL),--pool "$(POOL)") \
-	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(YES),--yes) $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
+	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(YES),--yes) \
+	  $(if $(findstring command,$(origin STACK_NAME)),--stack-name "$(STACK_NAME)") # the shell's is EventFlow's own
 
 load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders a second) SECONDS=60 [YES=1]
 	@$(OPS) load $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)") \

@@ -212,12 +212,12 @@ LIMITS = (
         "a quota",
     ),
     Limit(
-        "timeline's index by status",
-        "write units a second of the partition `open`",
-        units("TimelineTable/byStatus"),
+        "timeline's list of open sagas",
+        "write units a second of one of its eight partitions",
+        lambda tally, rate: units("TimelineTable/byBucket")(tally, rate) / 8,
         1_000,
         f"{_DYNAMODB}bp-partition-key-design.html",
-        "a design change: a shard number in `status`, read together",
+        "`Buckets`",
     ),
     Limit(
         "logs",

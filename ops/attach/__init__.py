@@ -46,6 +46,7 @@ def attach(arguments: argparse.Namespace, console: Console, confirm: Callable[[s
     cloudformation = boto3.client("cloudformation")
     here = is_here(cloudformation.meta.endpoint_url)
     stack_name = arguments.stack_name or f"{arguments.bus.replace('_', '-').replace('.', '-')}-timeline"
+    _refuse_another(stack_name, cloudformation)
     events = _events(arguments, console)
     guesses = {name: guess for name, guess in propose(events).items() if name not in given}
     chosen = {name: guess.value for name, guess in guesses.items()} | given
@@ -172,6 +173,14 @@ def _of_this_machine(here: bool) -> dict[str, str]:
     from local.stack import HOST  # of the embedded cloud only
 
     return dict(HOST)
+
+
+def _refuse_another(stack_name: str, cloudformation: CloudFormationClient) -> None:
+    """Raises OpsError if there is a stack of this name that is no timeline: to deploy over it would take it away."""
+    stacks = (it for page in cloudformation.get_paginator("describe_stacks").paginate() for it in page["Stacks"])
+    found = next((it for it in stacks if it["StackName"] == stack_name), None)
+    if found and "TimelineApiUrl" not in {output["OutputKey"] for output in found.get("Outputs", ())}:
+        raise OpsError(f"the stack {stack_name} is no timeline: name another by STACK_NAME=...")
 
 
 def _deployed(

@@ -6,9 +6,7 @@ import pytest
 
 from local.cloud import ROOT
 
-from .test_timeline_console import browser, expect
-
-__all__ = ["browser"]  # the fixture
+from .test_timeline_console import expect
 
 API = ROOT / "docs" / "api"
 

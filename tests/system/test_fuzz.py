@@ -10,7 +10,7 @@ from local.cloud import ROOT
 
 from .fuzz import Fuzz
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS") or 30)
+SECONDS = float(os.environ.get("FUZZ_SECONDS") or 15)
 SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(10**6))
 
 

@@ -108,7 +108,7 @@ def test_a_timeline_is_its_shoppers_own_and_every_operators(shop, timeline):
 
     # then
     assert (own.status, strangers.status, operators.status, never_was.status) == (200, 404, 200, 404)
-    assert own.body == operators.body
+    assert without_the_usual(own.body) == without_the_usual(operators.body)
     assert strangers.body.keys() == never_was.body.keys()
     assert order not in [item["id"] for item in timeline.listed(shop.people.other_shopper, limit="100")]
     for path in ("/timelines", f"/timelines/{order}"):
@@ -185,7 +185,7 @@ def test_what_its_consumers_gave_up_on_is_on_an_orders_timeline_for_operators(sh
     assert gave_up.keys() == {"payment", "inventory", "notification"}
     for step in gave_up.values():
         assert (step["type"], step["causes"]) == ("OrderCreated", [event_id])
-        assert "items" in step["failure"]["exception"]
+        assert "OrderCreated" in step["failure"]["exception"]
         assert step["failure"]["attempts"] == 3
     # and the saga stands as before
     assert (told["status"], told["lastType"], told["eventCount"], told["giveUps"]) == ("open", "OrderCreated", 1, 3)

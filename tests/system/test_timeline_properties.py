@@ -17,7 +17,7 @@ from ops.people import Person
 
 from .timelines import Timelines
 
-SAGAS = 250
+SAGAS = 150
 AT_ONCE = 20
 STUCK_AFTER = timedelta(hours=1)
 
