@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from eventflow.contracts import Fact
 from ops import OpsError
@@ -116,10 +117,20 @@ def _announcers(fact: type[Fact], listeners: dict[type[Fact], tuple[Listener, ..
 
 def _commands(fact: type[Fact]) -> Iterator[Announcer]:
     """The operators' commands that announce it."""
-    for path in sorted((ROOT / "ops").rglob("*.py")):
-        tree = ast.parse(path.read_text())
-        if any(isinstance(it, ast.Call) and getattr(it.func, "id", "") == fact.__name__ for it in ast.walk(tree)):
+    for path, called in _called_by_commands().items():
+        if fact.__name__ in called:
             yield Announcer("operations", f"a command of operators ({path.relative_to(ROOT)})")
+
+
+@cache
+def _called_by_commands() -> dict[Path, set[str]]:
+    """The names that each module of ops/ calls."""
+    return {
+        path: {
+            getattr(node.func, "id", "") for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        }
+        for path in sorted((ROOT / "ops").rglob("*.py"))
+    }
 
 
 @cache

@@ -59,6 +59,7 @@ class Read:
     """Every text that stands in the handler's own module."""
 
 
+@functools.cache
 def read(function: Callable[..., Any], taken: type[Fact] | None = None) -> Read:
     """What `function` may do. `taken` is the fact that a consumer gets: of a `match` only its case is read."""
     reader = _Reader(inspect.unwrap(function).__module__, taken)

@@ -34,7 +34,11 @@ class Ear:
 
     def about(self, order_id: str) -> list[Event]:
         """Every event that has this order's id."""
-        return [event for event in self.everything() if isinstance(event["detail"], dict) and event["detail"].get("orderId") == order_id]
+        return [
+            event
+            for event in self.everything()
+            if isinstance(event["detail"], dict) and event["detail"].get("orderId") == order_id
+        ]
 
     def types_about(self, order_id: str) -> list[str]:
         return [event["detail-type"] for event in self.about(order_id)]

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
 import orders.http
 from eventflow import telemetry
 from eventflow.contracts import MalformedEvent
 from eventflow.events import Line
 from eventflow.prices import Quote
+from eventflow.subscriber import WrittenOnce
 from intake.partner_orders import ContentDiffers
 from ops.bus import on_the_bus, sample
 from orders.orders import UnknownOrder, accept
@@ -93,7 +93,7 @@ def changed(event: Event, path: Path, value: Any) -> Event:
 def memory_of_what_was_handled(monkeypatch):
     """Powertools hashes the identity and keeps nothing of it."""
     for call in ("_put_record", "_update_record", "_delete_record"):
-        monkeypatch.setattr(DynamoDBPersistenceLayer, call, lambda self, data_record: None)
+        monkeypatch.setattr(WrittenOnce, call, lambda self, data_record: None)
 
 
 def deliver(function: str, event: Event) -> str | None:

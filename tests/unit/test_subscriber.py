@@ -221,7 +221,10 @@ def test_a_release_that_moves_a_consumer_within_its_service_still_knows_its_even
     [
         (order_created(quantity=0), r"at `\$\.detail\.quantity`"),
         (order_created(version="9.0"), "'9.0'"),
-        (order_created() | {"detail-type": "OrderConfirmed"}, "OrderConfirmed of eventflow.orders is not accepted here"),
+        (
+            order_created() | {"detail-type": "OrderConfirmed"},
+            "OrderConfirmed of eventflow.orders is not accepted here",
+        ),
         (order_created(None, delivery=""), r"at `\$\.id`"),
         ({}, "missing required field `id`"),
     ],
