@@ -279,7 +279,7 @@ def _tree(function: FunctionType) -> ast.FunctionDef:
 
 
 def meanings(kind: type[Any]) -> dict[str, str]:
-    """What the docstrings beneath a Struct's fields say, by the names that they have on the wire."""
+    """What the docstrings under a Struct's fields say, by the names that they have on the wire."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__):
         if each.__module__.partition(".")[0] in ("msgspec", "builtins"):

@@ -143,7 +143,9 @@ make() {
 """`make lint` and `make test-unit`, of what a new service has to do with."""
 
 
-@pytest.mark.skipif("TUTORIAL" not in os.environ, reason="two minutes: TUTORIAL=1; not yet seen to pass from end to end")
+@pytest.mark.skipif(
+    "TUTORIAL" not in os.environ, reason="two minutes: TUTORIAL=1; not yet seen to pass from end to end"
+)
 def test_the_tutorial_leads_to_a_service_that_works_and_the_orders_under_way_notice_nothing(running):
     # given orders that come all the time
     orders_in_a_row = """
