@@ -452,6 +452,7 @@ def told(
         )
     head = msgspec.structs.asdict(listed(saga.summary, now, stuck_after, operator))
     head["event_count"] = sum(step.role is not Role.GIVE_UP for step in shown)
+    head["give_ups"] = sum(step.failure is not None and step.failure.redriven_at is None for step in shown)
     # of a saga that is cut, the summary does not know how many there are
     is_all = saga.whole and (saga.summary.events > MOST_SUMMED or saga.summary.events <= len(saga.events))
     return Timeline(**head, events=shown, truncated=not is_all)
