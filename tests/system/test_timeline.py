@@ -348,7 +348,9 @@ def watched(timelines):
 
     What two runs of one second find is one datapoint: so it is to be run until it tells.
     """
-    timelines.cloud.client("stepfunctions").start_execution(stateMachineArn=timelines.resources["Watch"])
+    states = timelines.cloud.client("stepfunctions")
+    run = states.start_execution(stateMachineArn=timelines.resources["Watch"])["executionArn"]
+    eventually(lambda: states.describe_execution(executionArn=run)["status"], lambda status: status != "RUNNING")
     return stuck_sagas(timelines)
 
 
