@@ -44,15 +44,7 @@ def main() -> None:
         documents = generated()
     except OpsError as error:
         sys.exit(f"error: {error}")
-    for path in strays(documents):
-        (ROOT / path).unlink()
-        print(f"  removed {path}")
-    for path, text in documents.items():
-        file = ROOT / path
-        if not file.exists() or file.read_text() != text:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-            print(f"  wrote {path}")
+    schemas.write(ROOT, documents, strays(documents))
     print(f"docs/api/ and docs/events/ are up to date: {len(documents)} documents.")
 
 

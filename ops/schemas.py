@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,20 +112,28 @@ def strays(files: dict[str, str]) -> list[str]:
     return [path for path in there if path not in files]
 
 
+def write(folder: Path, files: Mapping[str, str], gone: Iterable[str], named: str = "") -> None:
+    """Make `folder` hold these files, by their paths in it, and none of those that are `gone`.
+
+    `named` is what stands before a path where it says what it did.
+    """
+    for path in gone:
+        (folder / path).unlink()
+        print(f"  removed {named}{path}")
+    for path, text in files.items():
+        file = folder / path
+        if not file.exists() or file.read_text() != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            print(f"  wrote {named}{path}")
+
+
 def main() -> None:
     files = generated()
     refused = [f"error: {refusal}" for refusal in refusals(files)]
     if refused:
         sys.exit("\n".join(refused))
-    for path in strays(files):
-        (SCHEMAS / path).unlink()
-        print(f"  removed schemas/{path}")
-    for path, text in files.items():
-        file = SCHEMAS / path
-        if not file.exists() or file.read_text() != text:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-            print(f"  wrote schemas/{path}")
+    write(SCHEMAS, files, strays(files), "schemas/")
     print(f"schemas/ is up to date: {len(files) - 1} versions of events, and the template of their registry.")
 
 

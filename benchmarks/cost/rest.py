@@ -34,8 +34,10 @@ def at_rest() -> Iterator[tuple[str, float]]:
     yield f"{METRICS} metrics, if there are orders in every hour", PRICES["metric"].of(METRICS)
     polls = queues * POLLERS * minutes * 60 / POLL_SECONDS
     yield f"Lambda asks the queue of checkouts {polls:,.0f} times", PRICES["message"].of(polls)
+    buckets = int(timeline["Parameters"]["Buckets"]["Default"])
     watch = (
         PRICES["Express execution"].of(minutes)
+        + PRICES["read unit"].of(minutes * buckets / 2)  # a query of each, not consistent
         + PRICES["PutMetricData"].of(minutes)
         + PRICES["metric"].of(1)
         + PRICES["alarm"].of(len(_alarms(timeline)))

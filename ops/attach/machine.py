@@ -58,16 +58,11 @@ class Machine:
         bindings: dict[str, Any] = {"states": {"input": event, "context": {"Execution": execution}}}
         try:
             self._assign(bindings, "Event or failure?", "Read", "Place")
-            keep = self._evaluated(self._states["Keep"]["Arguments"], bindings)
+            return row_of(evaluated(self._states["Keep"]["Arguments"], self.parameters, bindings))
         except JException as error:
             raise OpsError(
                 f"an expression fails on the event {event['detail-type']} ({event['id']}): {error}"
             ) from None
-        names, values = keep["ExpressionAttributeNames"], keep["ExpressionAttributeValues"]
-        row: Attributes = dict(keep["Key"])
-        for name, value in re.findall(r"(#?\w+) = (?:if_not_exists\(\w+, )?(:\w+)", keep["UpdateExpression"]):
-            row[names.get(name, name)] = values[value]
-        return row
 
     def _summary(self, rows: list[Attributes]) -> Attributes:
         saga_id = rows[0]["sagaId"]["S"]
@@ -77,26 +72,36 @@ class Machine:
             "states": {"result": {"Items": rows}},
         }
         self._assign(bindings, "Look", "Order", "Steps", "Judge", "Has it ended?")
-        return dict(self._evaluated(self._states["Summarise"]["Arguments"]["Item"], bindings))
+        return dict(evaluated(self._states["Summarise"]["Arguments"]["Item"], self.parameters, bindings))
 
     def _assign(self, bindings: dict[str, Any], *states: str) -> None:
         """What these states assign. All assignments of a state see what was before it."""
         for state in states:
             assigned = self._states[state]["Assign"]
-            bindings |= {name: self._evaluated(it, bindings) for name, it in assigned.items()}
+            bindings |= {name: evaluated(it, self.parameters, bindings) for name, it in assigned.items()}
 
-    def _evaluated(self, node: Any, bindings: Mapping[str, Any]) -> Any:
-        if isinstance(node, dict):
-            return {name: self._evaluated(it, bindings) for name, it in node.items()}
-        if not isinstance(node, str):
-            return node
-        text = re.sub(r"\$\{(\w+)\}", lambda name: self.parameters.get(name[1], name[1]), node)
-        if not text.startswith("{%"):
-            return text
-        expression = _compiled(text.removeprefix("{%").removesuffix("%}"))
-        for name, value in bindings.items():
-            expression.assign(name, value)
-        return expression.evaluate(None)
+
+def row_of(update: Mapping[str, Any]) -> Attributes:
+    """The item that an UpdateItem of these arguments makes where there is none."""
+    names, values = update["ExpressionAttributeNames"], update["ExpressionAttributeValues"]
+    row: Attributes = dict(update["Key"])
+    for name, value in re.findall(r"(#?\w+) = (?:if_not_exists\(\w+, )?(:\w+)", update["UpdateExpression"]):
+        row[names.get(name, name)] = values[value]
+    return row
+
+
+def evaluated(node: Any, parameters: Mapping[str, str], bindings: Mapping[str, Any]) -> Any:
+    """A part of a state machine's file, with its substitutions made and its JSONata evaluated; `bindings` are the
+    variables. Raises JException. A substitution that `parameters` does not have stays its name: the physical ones.
+    """
+    if isinstance(node, dict):
+        return {name: evaluated(it, parameters, bindings) for name, it in node.items()}
+    if not isinstance(node, str):
+        return node
+    text = re.sub(r"\$\{(\w+)\}", lambda name: parameters.get(name[1], name[1]), node)
+    if not text.startswith("{%"):
+        return text
+    return _compiled(text.removeprefix("{%").removesuffix("%}")).evaluate(None, dict(bindings))
 
 
 @cache

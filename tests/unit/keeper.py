@@ -2,16 +2,17 @@
 gives an event up, really evaluated.
 """
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from jsonata import JException, Jsonata
+from jsonata import JException
+
+from ops.attach.machine import evaluated, row_of
 
 from .sam_template import TIMELINE, definition
+
+__all__ = ["MOST_BYTES", "bucket_of", "given_up", "judged", "kept", "row_of", "size", "status_after", "summed_up"]
 
 State = dict[str, Any]
 
@@ -27,20 +28,8 @@ def kept(event: Mapping[str, Any], arrived: str = "2026-11-20T12:00:01Z", **para
     execution = {"Id": "execution-1", "StartTime": arrived}
     bindings: State = {"states": {"input": event, "context": {"Execution": execution}}}
     assign(bindings, given, "Event or failure?", "Read", "Place")
-    arguments = _evaluated(BRANCH["States"]["Keep"]["Arguments"], given, bindings)
+    arguments = evaluated(BRANCH["States"]["Keep"]["Arguments"], given, bindings)
     return {name: it for name, it in bindings.items() if name != "states"}, arguments
-
-
-def row_of(write: State) -> State:
-    """The item that an update of a row that is not there makes."""
-    names, values = write["ExpressionAttributeNames"], write["ExpressionAttributeValues"]
-    assignments, _, _ = write["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
-    row = dict(write["Key"])
-    for assignment in re.split(r", (?=#|\w+ =)", assignments):
-        name, _, value = assignment.partition(" = ")
-        placeholder = value.removeprefix("if_not_exists(arrivedAt, ").removesuffix(")")
-        row[names.get(name, name)] = values[placeholder]
-    return row
 
 
 def summed_up(rows: Sequence[State], cut: Sequence[State] = (), **parameters: str) -> State:
@@ -60,14 +49,14 @@ def summed_up(rows: Sequence[State], cut: Sequence[State] = (), **parameters: st
         bindings["states"]["result"] = {"Items": [{}, *reversed(cut)]}
         assign(bindings, given, "Look at the newest")
     assign(bindings, given, "Order", "Steps", "Judge", "Has it ended?")
-    return dict(_evaluated(BRANCH["States"]["Summarise"]["Arguments"], given, bindings))
+    return dict(evaluated(BRANCH["States"]["Summarise"]["Arguments"], given, bindings))
 
 
 def assign(bindings: State, parameters: Mapping[str, str], *states: str) -> None:
     """What these states assign, one after another. All assignments of a state see what was before it."""
     for state in states:
         assigned = BRANCH["States"][state]["Assign"]
-        made = {name: _evaluated(it, parameters, bindings) for name, it in assigned.items()}
+        made = {name: evaluated(it, parameters, bindings) for name, it in assigned.items()}
         undefined = [name for name, it in made.items() if it is None]
         assert not undefined, f"{state} assigns nothing to {undefined}, on which Step Functions fails"
         largest = size(made)
@@ -78,7 +67,7 @@ def assign(bindings: State, parameters: Mapping[str, str], *states: str) -> None
 def bucket_of(correlation_id: str, buckets: int) -> str:
     """The number of the index's partition in which a saga is listed."""
     expression = BRANCH["States"]["Has it ended?"]["Assign"]["bucket"]
-    return str(_evaluated(expression, {"Buckets": str(buckets)}, {"correlationId": correlation_id}))
+    return str(evaluated(expression, {"Buckets": str(buckets)}, {"correlationId": correlation_id}))
 
 
 MOST_BYTES = 256 * 1024
@@ -102,37 +91,15 @@ def given_up(
     }
     given = {"FailedEvents": "queue", **DEFAULTS, **parameters}
     try:
-        whole = _evaluated(STATES["Give up"]["Arguments"], given, bindings)
+        whole = evaluated(STATES["Give up"]["Arguments"], given, bindings)
     except (JException, RecursionError):
         refused = "States.QueryEvaluationError"
     if not refused:
         return dict(whole)
     (caught,) = STATES["Give up"]["Catch"]
     bindings["states"]["errorOutput"] = {"Error": refused, "Cause": ""}
-    bindings |= _evaluated(caught["Assign"], given, bindings)
-    return dict(_evaluated(STATES[caught["Next"]]["Arguments"], given, bindings))
-
-
-def _evaluated(node: Any, parameters: Mapping[str, str], bindings: Mapping[str, Any]) -> Any:
-    if isinstance(node, dict):
-        return {name: _evaluated(it, parameters, bindings) for name, it in node.items()}
-    if not isinstance(node, str):
-        return node
-    text = re.sub(r"\$\{(\w+)\}", lambda name: parameters[name[1]], node)
-    if not text.startswith("{%"):
-        return text
-    expression = _parsed(text.removeprefix("{%").removesuffix("%}"))
-    for name, value in bindings.items():
-        expression.assign(name, value)
-    return expression.evaluate(None)
-
-
-@cache
-def _parsed(text: str) -> Jsonata:
-    expression = Jsonata(text)
-    # one that Step Functions adds to JSONata
-    expression.register_lambda("hash", lambda text, _: hashlib.sha256(text.encode()).hexdigest())
-    return expression
+    bindings |= evaluated(caught["Assign"], given, bindings)
+    return dict(evaluated(STATES[caught["Next"]]["Arguments"], given, bindings))
 
 
 def size(value: Any) -> int:
