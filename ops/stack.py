@@ -64,7 +64,8 @@ class Stack:
     def timeline(cls, name: str | None, cloudformation: CloudFormationClient) -> Self:
         """The timeline that is meant by `name`: of the timeline's stack, or of the one whose bus it listens to.
 
-        No name means `eventflow`, or the only timeline there is. Raises OpsError, which says what there is.
+        No name means `eventflow`, or the only timeline there is. Of several that listen to one bus, the one that
+        samconfig.toml names after the stack is meant. Raises OpsError, which says what there is.
         """
         pages = cloudformation.get_paginator("describe_stacks").paginate()
         found = {stack["StackName"]: stack for page in pages for stack in page["Stacks"] if not _is_going(stack)}
@@ -80,6 +81,8 @@ class Stack:
             meant = [stack for stack in timelines.values() if _parameters(stack).get("EventBusName") == bus]
         else:
             meant = [] if named else list(timelines.values())
+        if len(meant) > 1:
+            meant = [stack for stack in meant if stack["StackName"] == f"{name or 'eventflow'}-timeline"] or meant
         if len(meant) != 1:
             which = " or ".join(f"STACK_NAME={each}" for each in sorted(stack["StackName"] for stack in meant))
             raise OpsError(

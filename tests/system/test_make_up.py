@@ -114,6 +114,8 @@ def commands_of_the_readme() -> str:
 def test_the_readme_does_what_it_says(running):
     # when its commands are run, one after the other; `make up` being the second, which updates what runs
     finished = run(running, WRAPPERS + commands_of_the_readme(), seconds=360, **ANSWERS)
+    # and what they deployed a second time is not left for others to meet
+    run(running, ". .local/env && sam delete --no-prompts --stack-name guided-timeline")
 
     # then each does
     assert finished.returncode == 0, (finished.stdout + finished.stderr)[-3000:]
