@@ -64,7 +64,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
-  pictures soak fuzz test test-unit test-simulation test-system lint format bench cost timeline-cost scale clean remember-python
+  pictures soak fuzz test test-unit test-repository test-simulation test-system lint format bench cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -166,10 +166,13 @@ models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore agai
 pictures: .venvs/dev/ready ## Take the pictures of docs/ (needs chromium)
 	@$(THERE) $(DEV)/python -m local.pictures
 
-test: test-unit test-simulation test-system ## Run all tests
+test: test-unit test-repository test-simulation test-system ## Run all tests
 
-test-unit: .venvs/dev/ready ## Run the tests that need nothing but Python
+test-unit: .venvs/dev/ready ## Run the tests of the code by itself
 	@$(DEV)/python -m pytest -n auto tests/unit
+
+test-repository: .venvs/dev/ready ## Check templates, schemas, samples and documents
+	@$(DEV)/python -m pytest -n auto tests/repository
 
 test-simulation: .venvs/dev/ready ## Run the tests of the simulator itself
 	@$(DEV)/python -m pytest -n auto tests/simulation

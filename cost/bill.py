@@ -18,7 +18,7 @@ from cost.prices import (
 from cost.tally import Tally
 
 MEMORY_GB = 0.5
-"""Of every function: the template's Globals, held by tests/unit/test_cost.py."""
+"""Of every function: the template's Globals, held by tests/repository/test_cost.py."""
 
 THE_ORDER = "the order itself"
 OUTBOX = "no event is lost: relay"

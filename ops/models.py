@@ -30,7 +30,7 @@ OPERATIONS = {
     "sns": ("Publish",),
     "xray": ("PutTraceSegments",),
 }
-"""What functions call, by botocore's name of the service. `tests/unit/test_models.py` holds them against the code."""
+"""What functions call, by botocore's name of the service. `tests/repository/test_models.py` compares it with the code."""
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ops.patterns import matches
 
-from ..unit.transformed import Resources, deployed, of_kind
+from ..transformed import Resources, deployed, of_kind
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from ..unit.sam_template import ROOT
+from ..sam_template import ROOT
 from . import cloud
 from .clock import Clock, in_charge
 from .explore import Run, Simulator

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..unit.sam_template import ROOT
+from ..sam_template import ROOT
 from . import rules, wire
 from .choices import Choices
 from .clock import Clock

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..unit.sam_template import ROOT
+from ..sam_template import ROOT
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from unittest import mock
 import msgspec
 from botocore.client import BaseClient
 
-from ..unit.sam_template import ROOT
+from ..sam_template import ROOT
 from . import wire
 from .cloud import Function
 from .wire import Request

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..unit.sam_template import ROOT
+from ..sam_template import ROOT
 from .crew import Crew
 from .schedules import days
 

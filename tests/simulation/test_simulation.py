@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..unit.sam_template import ROOT, TEMPLATE
-from ..unit.transformed import deployed
+from ..sam_template import ROOT, TEMPLATE
+from ..transformed import deployed
 from . import cloud, enumerated, grants, rules, soak
 from .choices import Choices
 from .clock import Clock, in_charge

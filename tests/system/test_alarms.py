@@ -1,7 +1,7 @@
 """Every alarm goes off when its metric says so, and tells the topic.
 
 The emulator looks at metrics that are put, and at no others. That AWS's services emit those that the alarms name is
-held by tests/unit/test_operations.py.
+held by tests/repository/test_operations.py.
 """
 
 import json

@@ -136,13 +136,12 @@ set -euo pipefail
 make() {
   case "$1" in
     lint) command make lint TEMPLATES=template.yaml ;;
-    test-unit) .venvs/dev/bin/python -m pytest -q tests/unit/test_{points,loyalty,house_rules,samples,schemas}.py \
-      tests/unit/test_{operations,asked_by_aws,runbook,versions}.py ;;
+    test-unit) .venvs/dev/bin/python -m pytest -q tests/unit/test_{points,loyalty}.py ;;
     *) command make "$@" ;;
   esac
 }
 """
-"""`make lint` and `make test-unit`, of what a new service has to do with."""
+"""`make lint` and `make test-unit`, of the new service only."""
 
 
 @pytest.mark.skipif(

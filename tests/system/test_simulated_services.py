@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from local.cloud import EMULATOR_PYTHON
 from ops.patterns import example, matches
 
+from ..sam_template import ROOT
 from ..simulation import cloud as simulated
 from ..simulation.choices import Choices
 from ..simulation.clock import Clock
@@ -21,7 +22,6 @@ from ..simulation.dynamodb import DynamoDB, Written
 from ..simulation.stories import ENTRIES, ENTRY, FAILURES, FILTERS, ROWS, STORIES
 from ..simulation.wire import Refused
 from ..simulation.world import Sandboxes, World
-from ..unit.sam_template import ROOT
 
 
 def told(call: Any) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..sam_template import ALL_FUNCTIONS, service_of, triggers
 from .lambda_context import LambdaContext
-from .sam_template import ALL_FUNCTIONS, service_of, triggers
 
 SERVICES = {
     "/" + route["Path"].split("/")[1]: service_of(function)

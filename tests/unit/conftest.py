@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from .sam_template import ALL_FUNCTIONS, environment
+from ..sam_template import ALL_FUNCTIONS, environment
 
 if TYPE_CHECKING:
     from .memory_dynamodb import MemoryDynamoDB

@@ -3,7 +3,7 @@
 import importlib.util
 from types import ModuleType
 
-from .sam_template import ROOT, TIMELINE_FUNCTIONS
+from ..sam_template import ROOT, TIMELINE_FUNCTIONS
 
 SOURCES = ROOT / "timeline" / TIMELINE_FUNCTIONS["ConsoleFunction"]["CodeUri"]
 

@@ -10,7 +10,7 @@ from jsonata import JException
 
 from ops.attach.machine import evaluated, row_of
 
-from .sam_template import TIMELINE, definition
+from ..sam_template import TIMELINE, definition
 
 __all__ = ["MOST_BYTES", "bucket_of", "given_up", "judged", "kept", "row_of", "size", "status_after", "summed_up"]
 

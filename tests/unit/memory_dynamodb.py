@@ -17,8 +17,8 @@ from eventflow.store import dynamodb as client
 from eventflow.transition import Stored
 from relay.publish import announced
 
+from ..sam_template import TIMELINE, resources
 from ..simulation.expressions import fulfilled, updated
-from .sam_template import TIMELINE, resources
 
 TABLES = resources("AWS::DynamoDB::Table") | resources("AWS::DynamoDB::Table", TIMELINE)
 

@@ -18,7 +18,7 @@ from ops.attach.machine import Machine, wrong
 from ops.attach.proposal import NO_TYPE, propose
 from timeline.sagas import Ending, Saga
 
-from .sam_template import ROOT
+from ..sam_template import ROOT
 
 Event = dict[str, Any]
 

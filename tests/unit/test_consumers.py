@@ -21,10 +21,10 @@ from orders.orders import Status, UnknownOrder
 from payment.gateway import SimulatedGateway
 from payment.payments import Status as Payment
 
+from ..sam_template import ROOT
 from .lambda_context import LambdaContext
 from .memory_dynamodb import MemoryDynamoDB
 from .saga_world import Choices, MemoryRows, World
-from .sam_template import ROOT
 
 pytestmark = pytest.mark.usefixtures("first_layer_off")
 

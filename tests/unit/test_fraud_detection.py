@@ -11,8 +11,8 @@ from eventflow.contracts import read_event
 from eventflow.events import StepFailed
 from ops.patterns import matches
 
-from .sam_template import attribute
-from .test_house_rules import failure_record, with_names
+from ..sam_template import attribute
+from .bus import failure_record, with_names
 
 SOURCE = Path(__file__).parents[2] / "examples" / "fraud-detection" / "function" / "fraud.py"
 

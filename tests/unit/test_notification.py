@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from eventflow import telemetry
 from notification import consumer, memory
 
+from ..sam_template import FUNCTIONS, TEMPLATE
 from .lambda_context import LambdaContext
 from .memory_dynamodb import MemoryDynamoDB
-from .sam_template import FUNCTIONS, TEMPLATE
 
 NOON = 1_769_860_800_000
 

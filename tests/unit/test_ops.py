@@ -25,7 +25,7 @@ from ops.moments import moment
 from ops.replay import Replay, Target, follow, start
 from ops.stack import Stack, runs_here
 
-from .sam_template import ROOT
+from ..sam_template import ROOT
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BUS = "arn:aws:events:us-east-1:123456789012:event-bus/eventflow"

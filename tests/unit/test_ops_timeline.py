@@ -82,7 +82,7 @@ def meant(name: str | None, *stacks: dict[str, Any]) -> str:
         (None, [listed("acme-timeline", "acme")], "acme-timeline"),
         ("shop", [SHOP, listed("one", "shop-bus"), listed("two", "shop-bus", status="DELETE_IN_PROGRESS")], "one"),
         ("shop", [SHOP, listed("shop-timeline", "shop-bus"), listed("audit", "shop-bus")], "shop-timeline"),
-        (None, [DEFAULT, listed("audit", "eventflow"), listed("eventflow-timeline", "eventflow")], "eventflow-timeline"),
+        (None, [DEFAULT, *(listed(it, "eventflow") for it in ("audit", "eventflow-timeline"))], "eventflow-timeline"),
     ],
 )
 def test_a_timeline_is_named_by_its_stack_or_by_the_stack_whose_bus_it_listens_to(name, stacks, timeline):

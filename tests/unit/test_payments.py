@@ -18,9 +18,9 @@ from payment.consumer import PAYMENTS
 from payment.gateway import KEY_KEPT_MS, Answer, Approved, CalledOff, Declined, Money
 from payment.payments import ASKED_FOR_MS, Payment, Status, StrayPayment
 
+from ..sam_template import ROOT
 from .keeper import status_after
 from .lambda_context import LambdaContext
-from .sam_template import ROOT
 from .test_write_units import weight
 
 HOUR = 60 * 60 * 1000

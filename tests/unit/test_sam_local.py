@@ -19,7 +19,7 @@ from local.docker.daemon import Docker, NoDocker
 from local.docker.doorway import doorway
 from local.stack import build_dir
 
-from .sam_template import FUNCTIONS, ROOT, TEMPLATE, triggers
+from ..sam_template import FUNCTIONS, ROOT, TEMPLATE, triggers
 
 CONNECT = socket.socket.connect
 

@@ -38,8 +38,8 @@ from ops.stack import Stack, reachable
 from orders.orders import UnknownOrder
 from payment.gateway import declines
 
+from ..sam_template import FUNCTIONS, TEMPLATE, TIMELINE, kept_events, resources, triggers
 from .lambda_context import LambdaContext
-from .sam_template import FUNCTIONS, TEMPLATE, TIMELINE, kept_events, resources, triggers
 
 AWS = "https://cloudformation.eu-west-1.amazonaws.com"
 

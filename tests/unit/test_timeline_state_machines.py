@@ -9,8 +9,8 @@ import pytest
 
 from timeline.sagas import listing_of
 
+from ..sam_template import STATE_MACHINES, attribute, definition, walk
 from .keeper import MOST_BYTES, given_up, judged, kept, row_of, size
-from .sam_template import STATE_MACHINES, attribute, definition, walk
 
 State = dict[str, Any]
 Path = tuple[str, ...]

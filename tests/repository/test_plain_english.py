@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from .sam_template import ROOT
+from ..sam_template import ROOT
 
 INSTEAD = {
     r"mend(s|ed|ing)?": "fix",
@@ -42,7 +42,7 @@ WORDS = re.compile(rf"\b(?:{'|'.join(f'(?:{words})' for words in INSTEAD)})\b", 
 NOT_OURS = re.compile(r"LICENSE|\.(png|svg|ico)$|^cost/.*\.json$|^docs/api/(renderers/|.*\.html$)")
 
 MEANT = {
-    "tests/unit/test_plain_english.py": None,
+    "tests/repository/test_plain_english.py": None,
     # "alone": by itself, not in a batch
     "benchmarks/cost/document.py": {"alone"},
     "benchmarks/scale.py": {"alone"},

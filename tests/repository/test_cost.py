@@ -14,7 +14,7 @@ from cost.records import recorded_tallies
 from cost.tally import Tally, tallied
 from cost.weight import weight, write_units
 
-from .sam_template import ALL_FUNCTIONS, TEMPLATE
+from ..sam_template import ALL_FUNCTIONS, TEMPLATE
 
 RECORDED = recorded_tallies()
 CONFIRMED = RECORDED["confirmed"]

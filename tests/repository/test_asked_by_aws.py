@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
-from .lambda_context import LambdaContext
-from .sam_template import FUNCTIONS, TIMELINE, triggers
+from ..sam_template import FUNCTIONS, TIMELINE, triggers
+from ..transformed import Resources, deployed, made_before, of_kind
+from ..unit.lambda_context import LambdaContext
 from .test_house_rules import as_list
-from .transformed import Resources, deployed, made_before, of_kind
 
 STACK = deployed()
 PROD = deployed(Stage="prod")

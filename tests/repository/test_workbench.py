@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from .sam_template import ROOT
+from ..sam_template import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):(?!=)", MAKEFILE, re.MULTILINE))

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from samtranslator.yaml_helper import yaml_parse
 
-from .sam_template import ROOT, TIMELINE
-from .transformed import deployed
+from ..sam_template import ROOT, TIMELINE
+from ..transformed import deployed
 
 DEPLOYER = yaml_parse((ROOT / ".github" / "deployer.yaml").read_text())
 POLICIES = {

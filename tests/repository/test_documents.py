@@ -9,7 +9,7 @@ import pytest
 
 from orders.orders import Status
 
-from .sam_template import ROOT
+from ..sam_template import ROOT
 
 LISTED = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 DOCUMENTS = [name for name in LISTED.split("\n") if name and (ROOT / name).is_file()]

@@ -14,9 +14,7 @@ import pytest
 from eventflow.keys import REMEMBERED_SECONDS
 from ops.patterns import matches
 
-from .console import SOURCES as CONSOLE
-from .console import console
-from .sam_template import (
+from ..sam_template import (
     ALL_FUNCTIONS,
     FUNCTIONS,
     ROOT,
@@ -33,6 +31,9 @@ from .sam_template import (
     triggers,
     walk,
 )
+from ..unit.bus import failure_record, with_names
+from ..unit.console import SOURCES as CONSOLE
+from ..unit.console import console
 
 SOURCES = ROOT / "functions"
 PACKAGES = sorted(init.parent.name for init in SOURCES.glob("*/__init__.py"))
@@ -309,15 +310,6 @@ def test_every_queue_is_encrypted_and_either_feeds_a_function_or_holds_what_fail
 # The bus
 
 
-def failure_record(function: str, qualifier: str) -> dict[str, Any]:
-    """What Lambda puts on the bus; a function's ARN is its logical id here."""
-    return {
-        "source": "lambda",
-        "detail-type": "Lambda Function Invocation Result - Failure",
-        "detail": {"requestContext": {"functionArn": f"<{function}>:{qualifier}"}, "requestPayload": {}},
-    }
-
-
 def every_rule() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Pattern and targets of each rule of the bus, and of the archive, by name."""
     return {
@@ -332,18 +324,6 @@ def every_rule() -> dict[str, tuple[dict[str, Any], list[str]]]:
         },
         **{name: (it["EventPattern"], [name]) for name, it in resources("AWS::Events::Archive").items()},
     }
-
-
-def with_names(pattern: Any) -> Any:
-    """A pattern in which the ARN of each function is <its logical id>."""
-    match pattern:
-        case {"Fn::Sub": str(text)}:
-            return re.sub(r"\$\{(\w+)\.Arn\}", r"<\1>", text)
-        case dict():
-            return {name: with_names(it) for name, it in pattern.items()}
-        case list():
-            return [with_names(it) for it in pattern]
-    return pattern
 
 
 @pytest.mark.parametrize("qualifier", ["live", "7", "$LATEST"])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .sam_template import ROOT, TEMPLATE, TIMELINE, resources
+from ..sam_template import ROOT, TEMPLATE, TIMELINE, resources
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 HEADINGS = re.findall(r"^## (.*)", RUNBOOK, re.MULTILINE)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from .sam_template import FUNCTIONS, TEMPLATE, triggers
-from .transformed import BUILT, Resources, Template, deployed, of_kind, packaged
+from ..sam_template import FUNCTIONS, TEMPLATE, triggers
+from ..transformed import BUILT, Resources, Template, deployed, of_kind, packaged
 
 NOT_IN_A_VERSION = {"Tags", "ReservedConcurrentExecutions"}
 """Properties of AWS::Lambda::Function, of those used here, that are the function's and not a version's."""

@@ -26,11 +26,7 @@ from ops.patterns import matches
 from orders.orders import order_id_for
 from relay.publish import announced
 
-from .bus import PUBLISHED, delivered
-from .console import console
-from .keeper import kept, row_of, summed_up
-from .lambda_context import LambdaContext
-from .sam_template import (
+from ..sam_template import (
     ALL_FUNCTIONS,
     FUNCTIONS,
     ROOT,
@@ -41,6 +37,10 @@ from .sam_template import (
     service_of,
     triggers,
 )
+from ..unit.bus import PUBLISHED, delivered
+from ..unit.console import console
+from ..unit.keeper import kept, row_of, summed_up
+from ..unit.lambda_context import LambdaContext
 
 SAMPLES: dict[str, Any] = {
     str(path.relative_to(ROOT / "events")): json.loads(path.read_text())

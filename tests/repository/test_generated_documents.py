@@ -15,7 +15,7 @@ from ops.bus import on_the_bus, sample
 from ops.reading import read
 from ops.templates import Route
 
-from .sam_template import ALL_FUNCTIONS, ROOT, STATE_MACHINES, TEMPLATE, triggers
+from ..sam_template import ALL_FUNCTIONS, ROOT, STATE_MACHINES, TEMPLATE, triggers
 
 OPENAPI = json.loads((ROOT / "docs" / "api" / "openapi.json").read_text())
 ASYNCAPI = json.loads((ROOT / "docs" / "api" / "asyncapi.json").read_text())

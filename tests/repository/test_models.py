@@ -20,7 +20,7 @@ from eventflow import aws
 from eventflow.attributes import from_attributes, to_attributes
 from ops import models
 
-from .sam_template import ALL_FUNCTIONS, ROOT, resources
+from ..sam_template import ALL_FUNCTIONS, ROOT, resources
 from .test_house_rules import imports
 
 SOURCES = ROOT / "functions"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ..sam_template import ROOT
 from ..system import followed
 from ..system.followed import Change, Commands, follow, make, steps, unseen
-from .sam_template import ROOT
 
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 

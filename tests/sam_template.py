@@ -7,7 +7,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 TIMELINE = yaml_parse((ROOT / "timeline" / "template.yaml").read_text())
 

@@ -18,13 +18,13 @@ from local.cloud import CloudError
 from local.docker import daemon, image
 from local.docker.daemon import NoDocker
 
-from .sam_template import ROOT
+from ..sam_template import ROOT
 
 UNIX = ("local/", "tests/", "benchmarks/")
 """Folders of code that Linux and macOS run, and Windows does not."""
 
 LINUX = (
-    *("local/docker/", "local/invoke.py", "tests/unit/test_sam_local.py", "tests/unit/test_portability.py"),
+    *("local/docker/", "local/invoke.py", "tests/unit/test_sam_local.py", "tests/repository/test_portability.py"),
     "benchmarks/speed/",  # starts functions by local/invoke.py, which refuses
 )
 """Code that only Linux runs. Each refuses elsewhere: see below."""

@@ -11,9 +11,9 @@ import pytest
 from eventflow.store import COUNTED
 from orders.orders import Status
 
-from .bus import PUBLISHED
-from .sam_template import ALL_FUNCTIONS, FUNCTIONS, ROOT, TEMPLATE, TIMELINE, resources
-from .transformed import deployed, of_kind, rendered
+from ..sam_template import ALL_FUNCTIONS, FUNCTIONS, ROOT, TEMPLATE, TIMELINE, resources
+from ..transformed import deployed, of_kind, rendered
+from ..unit.bus import PUBLISHED
 
 LOGS = resources("AWS::Logs::LogGroup") | resources("AWS::Logs::LogGroup", TIMELINE)
 ALARMS = resources("AWS::CloudWatch::Alarm")
