@@ -30,7 +30,7 @@ OPERATIONS = {
     "sns": ("Publish",),
     "xray": ("PutTraceSegments",),
 }
-"""What functions call, by botocore's name of the service. `tests/repository/test_models.py` compares it with the code."""
+"""What functions call, by botocore's name of the service. `tests/repository/test_models.py` holds it to the code."""
 
 Json = dict[str, Any]
 
