@@ -133,14 +133,14 @@ class Shop:
     def failure_rate(self) -> int:
         return int(self.stack.parameters["PaymentFailureRate"])
 
-    def place(self, product: str, quantity: int = 1, *, pays: bool = True) -> str:
+    def place(self, product: str, quantity: int = 1, *, pays: bool = True, by: Person | None = None) -> str:
         """Place an order of one product; returns its id."""
-        return self.place_lines({product: quantity}, pays=pays)
+        return self.place_lines({product: quantity}, pays=pays, by=by)
 
-    def place_lines(self, lines: dict[str, int], *, pays: bool = True) -> str:
+    def place_lines(self, lines: dict[str, int], *, pays: bool = True, by: Person | None = None) -> str:
         items = [{"productId": product, "quantity": quantity} for product, quantity in lines.items()]
         body = items[0] if len(items) == 1 else {"items": items}
-        answer = self.call("POST", "/orders", body, key=self.key(pays=pays))
+        answer = self.call("POST", "/orders", body, by=by, key=self.key(pays=pays, by=by))
         assert answer.status == 201, answer
         return str(answer.body["orderId"])
 

@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import uuid
 
 import pytest
 
 from local.cloud import ROOT
+from ops.people import sign_in
 
 from .fuzz import Fuzz
 
@@ -17,16 +19,21 @@ SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(10**6))
 @pytest.fixture(scope="module")
 def fuzz(shop, timeline):
     products = [shop.stocked(50) for _ in range(3)]
-    order = shop.place(products[0])
-    people = shop.people
+    # shoppers of its own: whatever it leaves in their baskets, no other test checks out
+    cognito = shop.cloud.client("cognito-idp")
+    shopper, other = (
+        sign_in(cognito, shop.stack.user_pool_id, shop.stack.client_id, f"fuzz-{uuid.uuid4()}@example.com")
+        for _ in range(2)
+    )
+    order = shop.place(products[0], by=shopper)
     fuzz = Fuzz(
         document=json.loads((ROOT / "docs" / "api" / "openapi.json").read_text()),
         address=shop.stack.api_url,
         other_address=timeline.stack.api_url,
         tokens={
-            "shopper": people.shopper.token,
-            "other": people.other_shopper.token,
-            "operator": people.operator.token,
+            "shopper": shopper.token,
+            "other": other.token,
+            "operator": shop.people.operator.token,
         },
         known={"productId": products, "orderId": [order], "sagaId": [order]},
         first_seed=SEED,
