@@ -366,18 +366,18 @@ def _sagas(arguments: argparse.Namespace) -> None:
 
 
 def _flow(arguments: argparse.Namespace) -> None:
-    from ops import timeline, usual
+    from ops import flow, timeline
 
     console, now = _drawn(arguments), datetime.now(UTC)
     since = moment("--since", arguments.since, now) if arguments.since else None
-    against = usual.span("--against", arguments.against, now) if arguments.against else None
+    against = flow.span("--against", arguments.against, now) if arguments.against else None
     stack = Stack.timeline(arguments.stack_name, boto3.client("cloudformation"))
     with Console(stderr=True).status("Reading the newest sagas"):
-        flow = usual.flow_of(timeline.table_of(stack), since, against)
+        counted = flow.flow_of(timeline.table_of(stack), since, against)
     if arguments.json:
-        print(usual.as_json(flow))
+        print(flow.as_json(counted))
     else:
-        usual.show(flow, stack.name, console)
+        flow.show(counted, stack.name, console)
 
 
 def _attach(arguments: argparse.Namespace) -> None:

@@ -67,13 +67,14 @@ class Stack:
         No name means `eventflow`, or the only timeline there is. Of several that listen to one bus, the one that
         samconfig.toml names after the stack is meant. Raises OpsError, which says what there is.
         """
+        wanted = name or "eventflow"
         pages = cloudformation.get_paginator("describe_stacks").paginate()
         found = {stack["StackName"]: stack for page in pages for stack in page["Stacks"] if not _is_going(stack)}
         timelines = {each: stack for each, stack in found.items() if "TimelineApiUrl" in _outputs(stack)}
-        named = found.get(name or "eventflow")
+        named = found.get(wanted)
         if not named and (name or len(timelines) != 1):
             there = f"; timelines there: {', '.join(sorted(timelines))}" if timelines else ""
-            raise OpsError(f"{_no_stack(name or 'eventflow', cloudformation)}{there}")
+            raise OpsError(f"{_no_stack(wanted, cloudformation)}{there}")
         bus = _outputs(named).get("EventBusName") if named else None
         if named and named["StackName"] in timelines:
             meant = [named]
@@ -82,14 +83,13 @@ class Stack:
         else:
             meant = [] if named else list(timelines.values())
         if len(meant) > 1:
-            meant = [stack for stack in meant if stack["StackName"] == f"{name or 'eventflow'}-timeline"] or meant
+            meant = [stack for stack in meant if stack["StackName"] == f"{wanted}-timeline"] or meant
         if len(meant) != 1:
             which = " or ".join(f"STACK_NAME={each}" for each in sorted(stack["StackName"] for stack in meant))
             raise OpsError(
-                f"several timelines listen to the bus of {name or 'eventflow'}: which? {which}"
+                f"several timelines listen to the bus of {wanted}: which? {which}"
                 if meant
-                else f"no timeline listens to the bus of {name or 'eventflow'}: attach one by make attach BUS=... "
-                "(locally: make up)"
+                else f"no timeline listens to the bus of {wanted}: attach one by make attach BUS=... (locally: make up)"
             )
         return cls._described(meant[0], cloudformation)
 

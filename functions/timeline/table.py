@@ -14,6 +14,7 @@ from eventflow.store import Table
 from timeline import flow, sagas
 from timeline.sagas import Saga, SagaId, Summary, Timeline, Vocabulary
 from timeline.search import Found, Wanted
+from timeline.usual import usual
 
 MOST_READ = 2000
 """How many sagas one look is about. What is not read by then, the next look goes on with."""
@@ -73,7 +74,7 @@ class TimelineTable:
         self._rows = Table(name, "sagaId", dict[str, Any])
         self._summaries = Table(name, "sagaId", Summary, at=("position", sagas.SUMMARY))
         self._keys = Table(name, "sagaId", Key)
-        self._usual, self._usual_since = flow.usual(()), -USUAL_FOR
+        self._usual, self._usual_since = usual(()), -USUAL_FOR
 
     def saga(self, saga_id: SagaId) -> Saga | None:
         """Its newest events, and its summary."""
@@ -156,7 +157,7 @@ class TimelineTable:
         """The timeline, with what the newest sagas that ended say is usual. That is read once in USUAL_FOR."""
         if now - self._usual_since > USUAL_FOR:
             some = islice(self.newest(self.partitions(is_open=False), EVER), USUAL_OF)
-            self._usual, self._usual_since = flow.usual(self._case(summary, now) for summary in some), now
+            self._usual, self._usual_since = usual(self._case(summary, now) for summary in some), now
         return self._usual.added_to(timeline)
 
     def _oldest_open(self, between: Listings) -> list[Summary]:

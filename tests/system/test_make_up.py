@@ -115,10 +115,11 @@ def test_the_readme_does_what_it_says(running):
     # when its commands are run, one after the other; `make up` being the second, which updates what runs
     finished = run(running, WRAPPERS + commands_of_the_readme(), seconds=360, **ANSWERS)
     # and what they deployed a second time is not left for others to meet
-    run(running, ". .local/env && sam delete --no-prompts --stack-name guided-timeline")
+    gone = run(running, ". .local/env && sam delete --no-prompts --stack-name guided-timeline")
 
     # then each does
     assert finished.returncode == 0, (finished.stdout + finished.stderr)[-3000:]
+    assert gone.returncode == 0, gone.stderr
     said = finished.stdout
     assert re.search(r"CONFIRMED.*PAYMENT_FAILED|PAYMENT_FAILED.*CONFIRMED", said, re.DOTALL)
     assert '"status": "PENDING"' in said
@@ -137,11 +138,13 @@ make() {
   case "$1" in
     lint) command make lint TEMPLATES=template.yaml ;;
     test-unit) .venvs/dev/bin/python -m pytest -q tests/unit/test_{points,loyalty}.py ;;
+    test-repository) .venvs/dev/bin/python -m pytest -q tests/repository/test_{house_rules,samples,schemas}.py \
+      tests/repository/test_{operations,asked_by_aws,runbook,versions}.py ;;
     *) command make "$@" ;;
   esac
 }
 """
-"""`make lint` and `make test-unit`, of the new service only."""
+"""`make lint` and the fast tests, of what a new service has to do with."""
 
 
 @pytest.mark.skipif(

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeline import flow
-from timeline.flow import Case, Sample, shape_of, usual, variant_key
+from timeline.flow import Case, Sample, shape_of, variant_key
 from timeline.sagas import Ending, PathStep, Vocabulary
+from timeline.usual import usual
 
 START = 1_900_000_000_000
 ROLE = Vocabulary.of("OrderConfirmed", "OrderCancelled", "PaymentSucceeded=PaymentRefunded").role
