@@ -587,7 +587,7 @@ def test_nobody_of_the_add_on_is_allowed_everywhere_but_where_an_action_knows_no
     assert all(re.fullmatch(delivery, action) for action in everywhere["logs"]["Action"])
 
 
-@pytest.mark.parametrize(("runtime", "said"), [("python3.99", 1), (sys.executable, 0)])
+@pytest.mark.parametrize(("runtime", "said"), [("python3.99", 1), (Path(sys.executable).resolve(), 0)])
 def test_sam_build_says_in_one_line_where_it_cannot_ship_bytecode(tmp_path, runtime, said):
     (tmp_path / "a.py").touch()
     variables = [f"PYTHON_RUNTIME={runtime}", f"ARTIFACTS_DIR={tmp_path}", "INSTALL=:"]  # INSTALL: nothing
