@@ -89,14 +89,14 @@ class _Parser:
         while self.token == "OR":
             self.take()
             parts.append(self.conjunction())
-        return lambda item, values: any(part(item, values) for part in parts)
+        return parts[0] if len(parts) == 1 else lambda item, values: any(part(item, values) for part in parts)
 
     def conjunction(self) -> Condition:
         parts = [self.primary()]
         while self.token == "AND":
             self.take()
             parts.append(self.primary())
-        return lambda item, values: all(part(item, values) for part in parts)
+        return parts[0] if len(parts) == 1 else lambda item, values: all(part(item, values) for part in parts)
 
     def primary(self) -> Condition:
         if self.token == "(":
