@@ -64,7 +64,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venvs up token console down invoke sam-local failed redrive smoke load logs replay timeline sagas flow attach trace schemas models simulate \
-  pictures soak fuzz test test-unit test-repository test-simulation test-system lint format bench cost timeline-cost scale clean remember-python
+  pictures soak fuzz test test-unit test-repository test-simulation test-system test-clone lint format bench cost timeline-cost scale clean remember-python
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -166,7 +166,7 @@ models: .venvs/dev/ready ## Cut functions/eventflow/models/ out of botocore agai
 pictures: .venvs/dev/ready ## Take the pictures of docs/ (needs chromium)
 	@$(THERE) $(DEV)/python -m local.pictures
 
-test: test-unit test-repository test-simulation test-system ## Run all tests
+test: test-unit test-repository test-simulation test-system ## Run unit, repository, simulation and system tests
 
 test-unit: .venvs/dev/ready ## Run the tests of the code by itself
 	@$(DEV)/python -m pytest -n auto tests/unit
@@ -179,6 +179,9 @@ test-simulation: .venvs/dev/ready ## Run the tests of the simulator itself
 
 test-system: $(VENVS) $(OLDER) ## Run the tests of the deployed stack
 	@$(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/system
+
+test-clone: $(VENVS) ## Follow the README and the tutorial in a fresh copy
+	@$(DEV)/python -m pytest -n 2 --dist loadfile tests/clone
 
 simulate: .venvs/dev/ready ## Run the real handlers in a simulated AWS | [DEPTH=2] [SCENARIO=...] [ORDERS=1000000] [SEED=...] | [MUTANTS=1]
 	@PYTHONPATH=functions $(DEV)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") \

@@ -19,6 +19,7 @@ from local.gaps.permissions import tell_policies_what_is_put
 from local.gaps.resources import (
     accept_resources_without_effect,
     give_transforms_the_parameters,
+    keep_apis_when_their_definition_changes,
     provision_archives,
 )
 from local.gaps.sandboxes import keep_sandboxes_after_exceptions
@@ -39,6 +40,7 @@ def close() -> None:
     join_claims_with_commas()
     give_transforms_the_parameters()
     provision_archives()
+    keep_apis_when_their_definition_changes()
     accept_resources_without_effect()
     tell_policies_what_is_put()
     parse_expressions_once()

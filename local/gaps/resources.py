@@ -4,7 +4,7 @@ import json
 from contextvars import ContextVar
 from typing import Any
 
-from ministack.services import eventbridge
+from ministack.services import apigateway_v1, eventbridge
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 from samtranslator.translator import transform as sam
 
@@ -77,6 +77,27 @@ def provision_archives() -> None:
         eventbridge._delete_archive({"ArchiveName": name})
 
     provisioners._RESOURCE_HANDLERS["AWS::Events::Archive"] = {"create": create, "delete": delete}
+
+
+def keep_apis_when_their_definition_changes() -> None:
+    """An API whose Body changes keeps its id, and answers meanwhile (CloudFormation Template Reference,
+    "AWS::ApiGateway::RestApi": an update without interruption; REST API Reference, "PutRestApi", mode `overwrite`). The
+    emulator makes another API, and takes the first one away.
+    """
+    api = provisioners._RESOURCE_HANDLERS["AWS::ApiGateway::RestApi"]
+    update = api["update"]
+
+    def update_api(identifier: str, old: Json, new: Json, stack: str, logical_id: str) -> tuple[str, Json]:
+        if new.get("Body") != old.get("Body"):
+            other, _ = api["create"](logical_id, new, stack)
+            routes, authorizers = apigateway_v1._resources, apigateway_v1._authorizers_v1
+            authorizers[identifier] |= authorizers[other]  # first: the new routes name them
+            routes[identifier] = routes[other]
+            apigateway_v1._delete_rest_api(other)
+        answer: tuple[str, Json] = update(identifier, {**old, "Body": new.get("Body")}, new, stack, logical_id)
+        return answer
+
+    api["update"] = update_api
 
 
 def accept_resources_without_effect() -> None:

@@ -1,6 +1,6 @@
 """docs/tutorial.md fits the files that are there, and is followed as it is meant.
 
-tests/system/test_make_up.py follows it.
+tests/clone/test_tutorial.py follows it.
 """
 
 import subprocess
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ..clone import followed
+from ..clone.followed import Change, Commands, follow, make, steps, unseen
 from ..sam_template import ROOT
-from ..system import followed
-from ..system.followed import Change, Commands, follow, make, steps, unseen
 
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 

@@ -6,6 +6,8 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+import requests
+
 from ops.people import sign_in
 
 from .waiting import eventually
@@ -28,6 +30,46 @@ def test_a_stack_may_hold_an_archive_and_types_without_effect_here(cloud):
     # and goes with its stack
     cloudformation.delete_stack(StackName="gaps")
     eventually(lambda: events.list_archives(NamePrefix="gaps")["Archives"], lambda left: left == [])
+
+
+def test_an_api_keeps_its_address_when_it_gets_another_route_and_answers_meanwhile(cloud):
+    def template(*paths: str) -> str:
+        mock = {"type": "mock", "requestTemplates": {"application/json": '{"statusCode": 200}'}}
+        route = {"get": {"x-amazon-apigateway-integration": mock}}
+        api = {"Body": {"openapi": "3.0.1", "info": {"title": "routes"}, "paths": dict.fromkeys(paths, route)}}
+        stage = {"RestApiId": {"Ref": "Api"}, "StageName": "v1", "DeploymentId": {"Ref": "Deployment"}}
+        return json.dumps(
+            {
+                "Resources": {
+                    "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": api},
+                    "Deployment": {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}},
+                    "Stage": {"Type": "AWS::ApiGateway::Stage", "Properties": stage},
+                },
+                "Outputs": {"Api": {"Value": {"Ref": "Api"}}},
+            }
+        )
+
+    # given
+    cloudformation = cloud.client("cloudformation")
+    cloudformation.create_stack(StackName="routes", TemplateBody=template("/old", "/kept"))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="routes", WaiterConfig={"Delay": 1})
+    (output,) = cloudformation.describe_stacks(StackName="routes")["Stacks"][0]["Outputs"]
+
+    def status(path: str) -> int:
+        address = f"{cloud.endpoint}/_aws/execute-api/{output['OutputValue']}/v1{path}"
+        return requests.get(address, timeout=10).status_code
+
+    assert (status("/old"), status("/kept"), status("/new")) == (200, 200, 403)
+
+    # when
+    cloudformation.update_stack(StackName="routes", TemplateBody=template("/kept", "/new"))
+    meanwhile = eventually(lambda: (status("/kept"), status("/new")), lambda it: it[1] == 200 or it[0] != 200)
+
+    # then
+    assert meanwhile == (200, 200)
+    cloudformation.get_waiter("stack_update_complete").wait(StackName="routes", WaiterConfig={"Delay": 1})
+    assert (status("/old"), status("/kept"), status("/new")) == (403, 200, 200)
+    cloudformation.delete_stack(StackName="routes")
 
 
 def test_an_event_has_the_time_of_its_entry(shop):

@@ -2,78 +2,12 @@
 
 import base64
 import json
-import os
 import re
-import shutil
-import signal
 import socket
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-import pytest
 
 from local.cloud import ROOT
 
-from .followed import Commands, follow, make, steps
-
-NOT_COPIED = shutil.ignore_patterns(".git", ".local", ".venvs", ".aws-sam", "__pycache__", ".*_cache", ".hypothesis")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-@pytest.fixture
-def clone(tmp_path):
-    """The project as cloned, but for the virtual environments, which take a minute to make."""
-    return clone_into(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """A clone in which `make up` has been run."""
-    clone = clone_into(tmp_path_factory.mktemp("running"))
-    first = run(clone, f"make up PORT={free_port()}")
-    assert first.returncode == 0, first.stderr
-    yield clone
-    run(clone, "make down")
-
-
-def clone_into(folder: Path) -> Path:
-    clone = folder / "a clone"
-    shutil.copytree(ROOT, clone, ignore=NOT_COPIED)
-    (clone / ".venvs").symlink_to(ROOT / ".venvs")
-    return clone
-
-
-def run(folder: Path, script: str, seconds: float = 240, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as the user's shell would, without what the test run itself was given by make."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "AWS_"))}
-    process = subprocess.Popen(
-        ["bash", "-c", script],
-        cwd=folder,
-        env=inherited | variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        out, err = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        out, err = process.communicate()
-        pytest.fail(f"took more than {seconds} s; it had said: {out[-2000:]} {err[-2000:]}")
-    return subprocess.CompletedProcess(script, process.returncode, out, err)
-
-
-def errors(finished: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in finished.stderr.splitlines() if not line.startswith("make")]
-
+from .clones import env_of, errors, free_port, run
 
 WRAPPERS = r"""
 set -euo pipefail
@@ -132,67 +66,6 @@ def test_the_readme_does_what_it_says(running):
     assert re.search(r"^S-1\nsucceeded \(ParcelDelivered", said, re.MULTILINE)
 
 
-BRIEFLY = """
-set -euo pipefail
-make() {
-  case "$1" in
-    lint) command make lint TEMPLATES=template.yaml ;;
-    test-unit) .venvs/dev/bin/python -m pytest -q tests/unit/test_{points,loyalty}.py ;;
-    test-repository) .venvs/dev/bin/python -m pytest -q tests/repository/test_{house_rules,samples,schemas}.py \
-      tests/repository/test_{operations,asked_by_aws,runbook,versions}.py ;;
-    *) command make "$@" ;;
-  esac
-}
-"""
-"""`make lint` and the fast tests, of what a new service has to do with."""
-
-
-@pytest.mark.skipif(
-    "TUTORIAL" not in os.environ, reason="four minutes: TUTORIAL=1; all steps pass, but an order meets 404 meanwhile"
-)
-def test_the_tutorial_leads_to_a_service_that_works_and_the_orders_under_way_notice_nothing(running):
-    # given orders that come all the time
-    orders_in_a_row = """
-    . .local/env
-    for each in $(seq 1000); do
-      test ! -e enough || exit 0
-      curl -sSf "$API_URL/orders" -H "Authorization: $OTHER_SHOPPER_TOKEN" -H "Idempotency-Key: way-$each" \
-        -d "{\\"productId\\": \\"$DEMO_PRODUCT\\", \\"quantity\\": 1}" || exit 1
-      echo; sleep 3
-    done"""
-    shell = "if [ -e shell ]; then . ./shell; fi; set -a" + BRIEFLY
-    with ThreadPoolExecutor() as meanwhile:
-        ordering = meanwhile.submit(run, running, orders_in_a_row, seconds=900)
-        try:
-            # when the page is followed
-            for step in steps((ROOT / "docs" / "tutorial.md").read_text()):
-                if isinstance(step, Commands):
-                    follow(
-                        step, lambda script: run(running, f"{shell}\n{script}\nset +u; export -p > shell", seconds=400)
-                    )
-                else:
-                    make(step, running)
-        finally:
-            (running / "enough").touch()
-
-    # then each of the orders was taken, and came to its end
-    placed = ordering.result()
-    assert placed.returncode == 0, placed.stdout + placed.stderr
-    ids = {json.loads(line)["orderId"] for line in placed.stdout.splitlines()}
-    ended = run(
-        running,
-        """. .local/env
-        for each in $(seq 60); do
-          curl -sf "$API_URL/orders?limit=100" -H "Authorization: $OTHER_SHOPPER_TOKEN" > listed
-          grep -qE '"(PENDING|PAID|RESERVED)"' listed || exit 0
-          sleep 0.5
-        done; exit 1""",
-    )
-    assert ended.returncode == 0
-    listed = {it["orderId"]: it["status"] for it in json.loads((running / "listed").read_text())["items"]}
-    assert {listed.get(order, "not listed") for order in ids} <= {"CONFIRMED", "PAYMENT_FAILED"}
-
-
 def test_make_up_leaves_what_a_shell_needs(running):
     variables = run(running, ". .local/env && env").stdout
 
@@ -237,11 +110,6 @@ def test_the_timeline_comes_with_it_and_goes_when_it_is_off(running):
     assert error.startswith("error: no timeline listens to the bus of eventflow")
     (error,) = errors(run(running, "make console"))
     assert error == "error: no timeline listens to the bus of eventflow: make up"
-
-
-def env_of(clone: Path) -> dict[str, str]:
-    """What .local/env exports."""
-    return dict(re.findall(r"^export (\w+)=(.*)$", (clone / ".local" / "env").read_text(), re.MULTILINE))
 
 
 def expiry(token: str) -> int:
