@@ -103,7 +103,7 @@ def _begin(source: Path) -> None:
     _worker.simulator = Simulator(cloud.main(), clock, source)
     _worker.ours = in_charge(clock)
     _worker.ours.__enter__()
-    gc.disable()  # see `_forget`
+    gc.set_threshold(100_000)  # a world is that many objects; to look through the sandboxes more often takes long
 
 
 def simulate(schedules: Sequence[Schedule], until_broken: bool = False) -> Findings:
@@ -128,14 +128,7 @@ def simulate(schedules: Sequence[Schedule], until_broken: bool = False) -> Findi
                 return found
         if schedule.departures is not None:
             found.note(schedule, run)
-    _forget()
     return found
-
-
-def _forget() -> None:
-    """Worlds that have come to rest. The sandboxes stay: looking through them each time took a tenth of a run."""
-    gc.collect()
-    gc.freeze()
 
 
 class Crew:
