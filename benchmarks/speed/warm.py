@@ -177,8 +177,8 @@ def _answer(operation: str, request: Json) -> Json:
         case "BatchGetItem":
             return {"Responses": {"OrdersPricesTable": [to_attributes(PRICE)]}, "UnprocessedKeys": {}}
         case "GetItem":
-            row = {"OrdersTable": PENDING, "PaymentsTable": CHARGING}[request["TableName"]]
-            return {"Item": {**to_attributes(row), "revision": {"N": "1"}}}
+            row = {"OrdersTable": PENDING, "PaymentsTable": CHARGING, "IdempotencyTable": None}[request["TableName"]]
+            return {"Item": {**to_attributes(row), "revision": {"N": "1"}}} if row else {}
     return {}
 
 

@@ -1,1 +1,7 @@
 """The kernel: what every service of EventFlow is made of. It imports no service."""
+
+import gc
+
+# While libraries are imported, Python looks through all objects a hundred times, and finds none to drop: a twentieth of a
+# start (docs/performance.md). A function that has started has fewer objects than this.
+gc.set_threshold(100_000)

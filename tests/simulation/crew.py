@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections import Counter, deque
@@ -103,7 +102,6 @@ def _begin(source: Path) -> None:
     _worker.simulator = Simulator(cloud.main(), clock, source)
     _worker.ours = in_charge(clock)
     _worker.ours.__enter__()
-    gc.set_threshold(100_000)  # a world is that many objects; to look through the sandboxes more often takes long
 
 
 def simulate(schedules: Sequence[Schedule], until_broken: bool = False) -> Findings:

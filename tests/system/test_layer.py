@@ -11,7 +11,7 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "ur
 """Lambda's Python runtime besides the standard library: boto3, and what it needs."""
 
 IMPORT_AS_LAMBDA_DOES = f"""
-import importlib, sys
+import gc, importlib, sys
 from importlib.machinery import PathFinder
 
 class OnlyTheRuntime:
@@ -26,6 +26,7 @@ class OnlyTheRuntime:
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = OnlyTheRuntime
 importlib.import_module(sys.argv[1])
+print(len(gc.get_objects()), gc.get_threshold()[0])
 """
 
 
@@ -53,6 +54,8 @@ def test_every_function_imports_with_the_layer_and_only_with_it(shop):
 
         with_layer = import_handler(shop, function, [code, layer])
         assert with_layer.returncode == 0, with_layer.stderr
+        objects, threshold = map(int, with_layer.stdout.split())
+        assert objects < threshold, "Python looks through all of them while the function starts"
 
     without = import_handler(shop, functions[0], [code])
     assert "ModuleNotFoundError" in without.stderr
