@@ -108,7 +108,7 @@ flow: .venvs/dev/ready ## Show what is usual, and what is not | [SINCE=1h] [AGAI
 	@$(OPS) flow $(if $(SINCE),--since "$(SINCE)") $(if $(AGAINST),--against "$(AGAINST)") $(if $(JSON),--json) \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
 
-trace: .venvs/dev/ready ## Draw the X-Ray trace of an order ORDER=...
+trace: .venvs/dev/ready ## Draw the X-Ray trace of an order | ORDER=... (its whole id, as for logs and failed)
 	@$(OPS) trace "$(ORDER)" $(if $(STACK_NAME),--stack-name "$(STACK_NAME)")
 
 logs: .venvs/dev/ready ## Show what all functions logged about one order | ORDER=... [SINCE=1h] [FOLLOW=1]
@@ -140,7 +140,7 @@ attach: .venvs/dev/ready ## Attach a timeline to any bus | BUS=... [SAMPLE=event
 	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(YES),--yes) \
 	  $(if $(findstring command,$(origin STACK_NAME)),--stack-name "$(STACK_NAME)") # the shell's is EventFlow's own
 
-load: .venvs/dev/ready ## Place many orders and check every one | RATE=5 (orders a second) SECONDS=60 [YES=1]
+load: .venvs/dev/ready ## Place many orders and check every one | [RATE=5 (orders a second)] [SECONDS=60] [YES=1]
 	@$(OPS) load $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)") \
 	  $(if $(STACK_NAME),--stack-name "$(STACK_NAME)") $(if $(YES),--yes)
 
@@ -198,10 +198,10 @@ fuzz: $(VENVS) ## Ask the APIs everything, send every wrong event | [MINUTES=10]
 schemas: .venvs/dev/ready ## Write schemas/, docs/api/ and docs/events/
 	@PYTHONPATH=functions $(DEV)/python -m ops.documents
 
-bench: $(VENVS) ## Compare starts and warm costs with bare boto3 | [ROUNDS=20]
+bench: $(VENVS) ## Compare starts and warm costs with bare boto3 | [ROUNDS=20; below 20 it does not write the document]
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.speed $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
-cost: $(VENVS) ## Count every billed call of an order, and its price | [ORDERS=2] [KEEP=1 writes docs/performance.md]
+cost: $(VENVS) ## Count every billed call of an order, and its price | [ORDERS=2] [KEEP=1 writes performance.md, scale.md]
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cost $(if $(ORDERS),--orders "$(ORDERS)") $(if $(KEEP),--keep)
 
 timeline-cost: .venvs/dev/ready ## Count what the timeline costs per million events
@@ -211,7 +211,7 @@ scale: .venvs/dev/ready ## Count which limit is met first | Writes the tables of
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks.scale
 
 clean: down ## Remove all that make made, virtual environments too
-	@rm -rf .venvs .aws-sam .simulation .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venvs .aws-sam .simulation .hypothesis .mypy_cache .pytest_cache .ruff_cache load.svg
 
 # Both at once: installing is mostly waiting.
 venvs:

@@ -129,7 +129,7 @@ LIMITS = (
         busiest,
         1_000,
         f"{_LAMBDA}scaling-behavior.html",
-        "fixed, for each function; provisioned concurrency before a sale. Events wait meanwhile, requests are 429",
+        "fixed, for each function; provisioned concurrency before a sale. Events wait meanwhile, requests are 500",
     ),
     Limit(
         "relay",

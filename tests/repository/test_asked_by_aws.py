@@ -228,7 +228,8 @@ def test_a_consumers_failure_goes_out_in_its_name_and_nothing_else_does(function
     failed = ("lambda", "Lambda Function Invocation Result - Failure")
     assert may_put(function, failed)
     assert may_put(function), "should Lambda's own call have no such key, the destination still works"
-    for forged in (("eventflow.payment", "PaymentSucceeded"), ("", "X"), ("microservice_x", "PartnerFailed")):
+    vetoes = (("microservice_x", "PartnerFailed"), ("lambda", "PaymentFailed"))
+    for forged in (("eventflow.payment", "PaymentSucceeded"), ("", "X"), *vetoes):
         assert not may_put(function, forged)
         assert not may_put(function, failed, forged)
 
@@ -251,6 +252,16 @@ def test_there_is_a_way_to_the_queue_before_a_function_can_have_given_anything_u
     assert not {it for it in made_before(rule, STACK) if it.endswith("DeploymentGroup")}
 
 
+@pytest.mark.parametrize("stack", BOTH)
+def test_an_api_has_a_limit_of_its_own(stack):
+    # else its callers can use up that of the account, for every other API (API Gateway Developer Guide, "Throttle
+    # requests to your REST APIs": 10,000 a second in each region)
+    (stage,) = of_kind("AWS::ApiGateway::Stage", BOTH[stack]).values()
+    (settings,) = stage["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 1000
+
+
 # Names, and what cannot be changed later
 
 LONGEST_STACK_NAME = 128
@@ -266,6 +277,7 @@ LONGEST = {
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,
     ("AWS::Logs::QueryDefinition", "Name"): 255,
     ("AWS::Lambda::LayerVersion", "LayerName"): 140,
+    ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
 }
 """How long names may be, by type and property, as CloudFormation's resource schemas say. What has no name of ours gets
 one from CloudFormation, which cuts it to fit.

@@ -38,7 +38,7 @@ NOT_NEEDED = {
     r"dynamodb:(Batch\w+|Delete|Get|Put|Update)Item|dynamodb:(Query|Scan|ImportTable|DescribeImport)": "no imports",
     r"dynamodb:(Associate|Create)TableReplica|dynamodb:(Put|Delete)ResourcePolicy": "no replicas, no table's policy",
     r"dynamodb:(En|Dis)ableKinesis\w+|dynamodb:UpdateKinesis\w+": "no table streams to Kinesis",
-    r"iam:\w+(Group|User)Policy|iam:\w+PermissionsBoundary|iam:CreateServiceLinkedRole": "roles only",
+    r"iam:\w+(Group|User)Policy|iam:\w+PermissionsBoundary": "roles only",
     r"lambda:\w*(CodeSigningConfig|RuntimeAlias|CapacityProvider)": "no code signing, no capacity providers",
     r"lambda:(Put|Delete)(Provisioned\w+|FunctionRecursion\w+|FunctionScaling\w+|RuntimeManagement\w+)": "defaults",
     r"logs:(\w+KmsKey|\w+IndexPolicy|\w+DataProtectionPolicy|PutBearerToken\w+|PutLogGroupDeletion\w+)": "not used",
@@ -87,6 +87,14 @@ def actions(*policies: str) -> set[str]:
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def resources_of(statement: dict[str, Any]) -> list[str]:
+    return [it["Fn::Sub"] if isinstance(it, dict) else it for it in as_list(statement["Resource"])]
+
+
+def every_resource() -> list[str]:
+    return [it for statements in POLICIES.values() for statement in statements for it in resources_of(statement)]
 
 
 def is_not_needed(action: str) -> bool:
@@ -141,8 +149,26 @@ def test_the_role_trusts_one_environment_of_one_repository_and_nothing_else():
 
 def test_the_role_may_not_change_itself():
     role = DEPLOYER["Resources"]["Role"]["Properties"]["RoleName"]["Fn::Sub"]
-    stacks = re.compile(DEPLOYER["Parameters"]["Stacks"]["AllowedPattern"])
-    assert not any(stacks.match(role[:length]) for length in range(1, len(role)))
+    on_roles = [it for it in every_resource() if ":role/" in it and "aws-service-role" not in it]
+    assert on_roles
+    assert all(it.endswith(":role/eventflow-${Environment}*") for it in on_roles)
+    assert not role.startswith("eventflow-")
+
+
+def test_a_mapping_whose_name_is_drawn_at_random_may_be_tagged_as_the_stack_is():
+    # Lambda Developer Guide, "Using tags on event source mappings"
+    arn = "arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:event-source-mapping:*"
+    taggers = [it for it in POLICIES["CodePolicy"] if "lambda:TagResource" in it["Action"]]
+    assert any(fnmatch.fnmatch(arn, pattern) for it in taggers for pattern in resources_of(it))
+
+
+def test_an_environments_role_reaches_no_stack_of_another_one():
+    named = [it for it in every_resource() if "eventflow" in it]
+    assert len(named) > 10
+    assert all("eventflow-${Environment}" in it for it in named)
+    assert set(re.findall(r"eventflow-(\w+)", "".join(WORKFLOWS.values()))) == set(
+        DEPLOYER["Parameters"]["Environment"]["AllowedValues"]
+    )
 
 
 # The workflows

@@ -563,9 +563,8 @@ def test_a_stuck_saga_raises_an_alarm_on_the_very_metric_that_the_watch_puts():
     assert STATE_MACHINES["Watch"]["Events"]["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
 
 
-def test_the_timelines_are_encrypted_can_be_restored_and_go_when_they_are_old():
+def test_the_timelines_can_be_restored_and_go_when_they_are_old():
     (table,) = resources("AWS::DynamoDB::Table", TIMELINE).values()
-    assert table["SSESpecification"] == {"SSEEnabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
 

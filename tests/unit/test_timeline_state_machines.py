@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -313,6 +314,30 @@ METADATA = {
     "causationId": "e-6",
     "traceparent": "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01",
 }
+
+YEAR = 365 * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        (lambda now: now - 3 * YEAR, False),
+        (lambda now: now + YEAR, False),
+        (lambda now: now // 1000, True),  # seconds, which is a day of January 1970
+        (lambda now: now - 5 * YEAR, True),
+        (lambda now: 10**13, True),
+        (lambda now: -1, True),
+        (lambda now: "9999-12-31T00:00:00Z", True),
+        (lambda now: "0001-01-01T00:00:00Z", True),
+        (lambda now: True, True),
+    ],
+)
+def test_a_time_that_cannot_be_an_events_is_replaced_by_eventbridges(said, wrong):
+    # DynamoDB never deletes what expired more than five years ago (Developer Guide, "Before you start using TTL")
+    now = int(datetime.fromisoformat(event({})["time"]).timestamp() * 1000)
+    _, write = kept(event({"orderId": "o", "metadata": {**METADATA, "occurredAt": said(now)}}))
+    assert row_of(write)["occurredAt"] == {"N": str(now if wrong else said(now))}
+
 
 TOO_LARGE = {
     "by its length": {"text": "x" * 239_950},
