@@ -4,7 +4,6 @@ What raises is retried, and ends in the service's failed-events queue with the t
 has to say which field is wrong, and no failure may be of another kind: of Python, of DynamoDB, or of Powertools.
 """
 
-import copy
 import importlib
 import io
 import json
@@ -23,43 +22,17 @@ from eventflow.events import Line
 from eventflow.prices import Quote
 from eventflow.subscriber import WrittenOnce
 from intake.partner_orders import ContentDiffers
-from ops.bus import on_the_bus, sample
+from ops.bus import on_the_bus
 from orders.orders import UnknownOrder, accept
 
+from ..mutations import SENT, Event, Path, changed, everything_wrong
 from .lambda_context import LambdaContext
-
-Event = dict[str, Any]
-Path = tuple[str | int, ...]
 
 DOMAIN = (UnknownOrder, ContentDiffers)
 """What a consumer may say of an event that keeps its contract; both name the order."""
 
-DEEP = json.loads("[" * 400 + "]" * 400)
-
-WRONG = [
-    *(None, True, 0, -1, 3.5, 10**30, 1e308, "", "two", " ", "x" * 200_000, [], {}, [None], {"a": {"b": "c"}}, DEEP),
-    *("\x00", "\ud800", "\ufffe", "\u202e\u0301\u0000", "💸" * 65, "a\nb", "0e0", "NaN", "2.0", "99.9"),
-]
-"""Wrong types, limits passed, and odd texts: half a character, what SQS does not carry, what turns around."""
-
-MISSING = object()
-
 SEED = int(os.environ.get("SEED") or 1)
 
-
-def consumers() -> Iterator[tuple[str, Event]]:
-    """Every function that listens, and every event of every version that it is sent."""
-    for event in on_the_bus():
-        for listener in event.listeners:
-            if listener.rule.function and listener.rule.function.is_ours:
-                for version in event.schemas:
-                    if listener.rule.lets_through(sample(event.fact, version)):
-                        yield listener.rule.listener, sample(event.fact, version)
-
-
-SENT: dict[str, list[Event]] = {}
-for name, event in consumers():
-    SENT.setdefault(name, []).append(event)
 
 HANDLERS = {
     listener.rule.listener: listener.rule.function.properties["Handler"].rpartition(".")[0]
@@ -67,26 +40,6 @@ HANDLERS = {
     for listener in event.listeners
     if listener.rule.function and listener.rule.function.is_ours
 }
-
-
-def paths_in(node: Any, path: Path = ()) -> Iterator[Path]:
-    if path:
-        yield path
-    for key, inner in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        yield from paths_in(inner, (*path, key))
-
-
-def changed(event: Event, path: Path, value: Any) -> Event:
-    """The event with this value there, or with nothing there."""
-    event = copy.deepcopy(event)
-    node: Any = event
-    for key in path[:-1]:
-        node = node[key]
-    if value is MISSING:
-        del node[path[-1]]
-    else:
-        node[path[-1]] = value
-    return event
 
 
 @pytest.fixture
@@ -123,7 +76,7 @@ def deliver(function: str, event: Event) -> str | None:
 
 def mutations(function: str) -> Iterator[tuple[Event, Path, Any]]:
     """What is sent: some of all that may be wrong, others by another SEED; all of it where EVERYTHING is set."""
-    everything = [(event, path, it) for event in SENT[function] for path in paths_in(event) for it in [MISSING, *WRONG]]
+    everything = [(event, path, it) for event in SENT[function] for path, it in everything_wrong(event)]
     if os.environ.get("EVERYTHING"):
         return iter(everything)
     return iter(random.Random(f"{SEED} {function}").sample(everything, 60))

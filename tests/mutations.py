@@ -1,0 +1,61 @@
+"""Samples of the bus's events with something wrong in them: wrong types, limits passed, odd texts, parts missing."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ops.bus import on_the_bus, sample
+
+Event = dict[str, Any]
+Path = tuple[str | int, ...]
+
+DEEP = json.loads("[" * 400 + "]" * 400)
+
+WRONG = [
+    *(None, True, 0, -1, 3.5, 10**30, 1e308, "", "two", " ", "x" * 200_000, [], {}, [None], {"a": {"b": "c"}}, DEEP),
+    *("\x00", "\ud800", "\ufffe", "\u202e\u0301\u0000", "💸" * 65, "a\nb", "0e0", "NaN", "2.0", "99.9"),
+]
+"""Wrong types, limits passed, and odd texts: half a character, what SQS does not carry, what turns around."""
+
+MISSING = object()
+
+
+def consumers() -> Iterator[tuple[str, Event]]:
+    """Every function that listens, and every event of every version that it is sent."""
+    for event in on_the_bus():
+        for listener in event.listeners:
+            if listener.rule.function and listener.rule.function.is_ours:
+                for version in event.schemas:
+                    if listener.rule.lets_through(sample(event.fact, version)):
+                        yield listener.rule.listener, sample(event.fact, version)
+
+
+SENT: dict[str, list[Event]] = {}
+for name, event in consumers():
+    SENT.setdefault(name, []).append(event)
+
+
+def paths_in(node: Any, path: Path = ()) -> Iterator[Path]:
+    if path:
+        yield path
+    for key, inner in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from paths_in(inner, (*path, key))
+
+
+def changed(event: Event, path: Path, value: Any) -> Event:
+    """The event with this value there, or with nothing there."""
+    event = copy.deepcopy(event)
+    node: Any = event
+    for key in path[:-1]:
+        node = node[key]
+    if value is MISSING:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    return event
+
+
+def everything_wrong(event: Event) -> Iterator[tuple[Path, Any]]:
+    """Each part of it, with each of what it may not be."""
+    return ((path, it) for path in paths_in(event) for it in [MISSING, *WRONG])

@@ -1,0 +1,114 @@
+"""Events with something wrong in them, put on the deployed bus: each is in its consumers' queues, with the reason.
+
+tests/unit/test_mutated_events.py has far more of them, and those that are handled.
+"""
+
+import json
+import random
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from eventflow.contracts import MalformedEvent, read_event
+from ops.bus import on_the_bus
+from ops.reading import taken_by
+from ops.templates import Rule
+
+from ..mutations import SENT, WRONG, Event, Path, changed, everything_wrong
+from .waiting import eventually
+
+EACH = 4
+"""So many are sent because of each function; others that listen to the event get it as well."""
+
+RULES: dict[str, list[Rule]] = defaultdict(list)
+for event in on_the_bus():
+    for listener in event.listeners:
+        if listener.rule.listener in SENT and listener.rule not in RULES[listener.rule.listener]:
+            RULES[listener.rule.listener].append(listener.rule)
+
+CARRIED = [it for it in WRONG if len(json.dumps(it)) < 10_000]
+"""A failure's record has to fit on the bus, too; what happens to larger ones: docs/how-it-works.md."""
+
+
+def listening(event: Event) -> list[str]:
+    return [name for name, rules in RULES.items() if any(rule.lets_through(event) for rule in rules)]
+
+
+def refuses(function: str, event: Event) -> bool:
+    consumer = RULES[function][0].function
+    assert consumer
+    try:
+        read_event(event, *taken_by(consumer.module.handler))
+    except MalformedEvent:
+        return True
+    return False
+
+
+def malformed(function: str) -> Iterator[tuple[Event, Path]]:
+    """Samples that the function is sent, each wrong in one place, so that nobody who is sent it can read it."""
+    everything = [
+        (event, path, it)
+        for event in SENT[function]
+        for path, it in everything_wrong(event)
+        if path[0] == "detail" and len(path) > 1 and (it in CARRIED or it not in WRONG)
+    ]
+    random.Random(function).shuffle(everything)
+    for right, path, it in everything:
+        event = changed(right, path, it)
+        if isinstance(event["detail"].get("orderId"), str) and path != ("detail", "orderId"):
+            event["detail"]["orderId"] = str(uuid.uuid4())
+        heard = listening(event)
+        if function in heard and all(refuses(each, event) for each in heard):
+            yield event, path
+
+
+def names(reason: str, path: Path) -> bool:
+    """Whether it tells of the field, or of what the field is in."""
+    return any(part in reason for part in path[1:] if isinstance(part, str))
+
+
+def taken_out(shop: Any, queue: str, ids: set[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Of the messages in the queue, those about these events: each message's id and body."""
+    sqs, url = shop.cloud.client("sqs"), shop.resources[queue]
+    taken = []
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2).get("Messages", [])
+    for message in messages:
+        body = json.loads(message["Body"])
+        if body.get("requestPayload", body).get("id") in ids:
+            taken.append((message["MessageId"], body))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return taken
+
+
+def test_what_is_malformed_is_in_the_queue_of_everyone_who_was_sent_it_with_the_field_that_is_wrong(shop):
+    # given, for each consumer, events of every kind that it hears, each wrong in one place
+    sent: dict[str, tuple[Path, Event]] = {}
+    for function in SENT:
+        for event, path in (it for _, it in zip(range(EACH), malformed(function), strict=False)):
+            sent[shop.put_event(event["source"], event["detail-type"], event["detail"])] = path, event
+    awaited = {(id_, function) for id_, (_, event) in sent.items() for function in listening(event)}
+    assert len(sent) == EACH * len(SENT)
+
+    # when they have been tried as often as they are
+    reasons: dict[tuple[str, str], str] = {}
+
+    def left() -> set[tuple[str, str]]:
+        for queue in (name for name in shop.resources if name.endswith("FailedEvents")):
+            for _, record in taken_out(shop, queue, set(sent)):
+                function = record["requestContext"]["functionArn"].split(":")[6]
+                (name,) = (it for it in SENT if shop.resources[it] == function)
+                reasons[record["requestPayload"]["id"], name] = record["responsePayload"]["errorMessage"]
+        for message, body in taken_out(shop, "FailedCheckouts", set(sent)):
+            lines = [it for it in shop.log("OrdersCheckoutsFunction", message) if it["message"] == "not handled"]
+            reasons[body["id"], "OrdersCheckoutsFunction"] = "".join(str(it["exception"]) for it in lines)
+        return awaited - reasons.keys()
+
+    eventually(left, lambda it: not it, seconds=90)
+
+    # then each is there because of the field that is wrong, and nowhere else
+    assert reasons.keys() == awaited
+    unnamed = [
+        (sent[id_][0], function, why[:300]) for (id_, function), why in reasons.items() if not names(why, sent[id_][0])
+    ]
+    assert unnamed == []
