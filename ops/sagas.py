@@ -22,6 +22,9 @@ from timeline.sagas import Ending, Listed
 from timeline.search import Found, Wanted
 from timeline.table import Listings, Look, TimelineTable
 
+WIDE = 120
+"""Columns that a list of sagas needs with whole ids."""
+
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -58,12 +61,15 @@ def show(look: Look, table: TimelineTable, console: Console, as_json: bool = Fal
     if as_json:
         print(msgspec.json.encode({"items": items, "read": look.read}).decode())
         return
+    if not console.is_terminal:
+        console.width = max(WIDE, console.width)  # a pipe or a file has room
     if items:
-        console.print(_drawn(items))
+        console.print(_drawn(items, narrow=console.width < WIDE))
     console.print(Text(_counted(look), "dim"))
 
 
-def _drawn(items: Sequence[Listed]) -> Table:
+def _drawn(items: Sequence[Listed], narrow: bool) -> Table:
+    """A narrow one has no years, and of ids what `make timeline` finds them by."""
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("started (UTC)", "ending", "took", "events", "id"):
         drawn.add_column(heading, justify="right" if heading in ("took", "events") else "left", no_wrap=True)
@@ -73,11 +79,11 @@ def _drawn(items: Sequence[Listed]) -> Table:
         gave_up = f"{item.give_ups} given up on; " if item.give_ups else ""
         reason = f": {plain(item.reason)}" if item.reason else ""
         drawn.add_row(
-            item.started[:19].replace("T", " "),
+            item.started[5 if narrow else 0 : 19].replace("T", " "),
             Text(word, colour),
             duration(item.duration_ms),
             f"{item.event_count}{'+' if item.cut else ''}",
-            Text(plain(item.id)),
+            Text(plain(item.id)[: 8 if narrow else None]),
             Text.assemble((gave_up, "red"), plain(item.last_type), reason),
         )
     return drawn

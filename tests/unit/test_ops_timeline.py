@@ -226,6 +226,22 @@ def test_sagas_are_listed_newest_first_with_why(run, shop):
 
 
 @pytest.mark.parametrize(
+    ("terminal", "line"),
+    [
+        (True, r"^11-20 12:00:41 +failed +40 ms +3 +declined +OrderCancelled"),
+        (False, r"^2026-11-20 12:00:41 +failed +40 ms +3 +declined-2 +OrderCancelled: Card declined$"),
+    ],
+)
+def test_in_80_columns_a_list_of_sagas_keeps_what_finds_each_and_a_file_has_all_of_it(
+    run, shop, monkeypatch, terminal, line
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(Console, "is_terminal", terminal)
+    said = re.sub(r"\x1b\[\d+m", "", run("sagas", "--limit", "1"))
+    assert re.search(line, said, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
     ("asked", "ids"),
     [
         (["--ending", "stuck"], ["stuck-1"]),
