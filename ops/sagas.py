@@ -69,11 +69,13 @@ def show(look: Look, table: TimelineTable, console: Console, as_json: bool = Fal
 
 
 def _drawn(items: Sequence[Listed], narrow: bool) -> Table:
-    """A narrow one has no years, and of ids what `make timeline` finds them by."""
+    """A narrow one has no years, and of each id as much as tells it from the others."""
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("started (UTC)", "ending", "took", "events", "id"):
         drawn.add_column(heading, justify="right" if heading in ("took", "events") else "left", no_wrap=True)
     drawn.add_column("last, and why", overflow="fold")
+    ids = [item.id for item in items]
+    length = next(it for it in range(8, 2000) if len({each[:it] for each in ids}) == len(ids)) if narrow else None
     for item in items:
         word, colour = ENDINGS[item.ending]
         gave_up = f"{item.give_ups} given up on; " if item.give_ups else ""
@@ -83,7 +85,7 @@ def _drawn(items: Sequence[Listed], narrow: bool) -> Table:
             Text(word, colour),
             duration(item.duration_ms),
             f"{item.event_count}{'+' if item.cut else ''}",
-            Text(plain(item.id)[: 8 if narrow else None]),
+            Text(plain(item.id)[:length]),
             Text.assemble((gave_up, "red"), plain(item.last_type), reason),
         )
     return drawn

@@ -93,6 +93,7 @@ def keep_apis_when_their_definition_changes() -> None:
             routes, authorizers = apigateway_v1._resources, apigateway_v1._authorizers_v1
             authorizers[identifier] |= authorizers[other]  # first: the new routes name them
             routes[identifier] = routes[other]
+            authorizers[identifier] = authorizers[other]
             apigateway_v1._delete_rest_api(other)
         answer: tuple[str, Json] = update(identifier, {**old, "Body": new.get("Body")}, new, stack, logical_id)
         return answer

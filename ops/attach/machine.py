@@ -59,7 +59,7 @@ class Machine:
         try:
             self._assign(bindings, "Event or failure?", "Read", "Place")
             return row_of(evaluated(self._states["Keep"]["Arguments"], self.parameters, bindings))
-        except JException as error:
+        except (JException, ValueError) as error:
             raise OpsError(
                 f"an expression fails on the event {event['detail-type']} ({event['id']}): {error}"
             ) from None

@@ -277,7 +277,6 @@ LONGEST = {
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,
     ("AWS::Logs::QueryDefinition", "Name"): 255,
     ("AWS::Lambda::LayerVersion", "LayerName"): 140,
-    ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
 }
 """How long names may be, by type and property, as CloudFormation's resource schemas say. What has no name of ours gets
 one from CloudFormation, which cuts it to fit.

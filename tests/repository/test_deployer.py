@@ -162,7 +162,7 @@ def test_a_mapping_whose_name_is_drawn_at_random_may_be_tagged_as_the_stack_is()
     assert any(fnmatch.fnmatch(arn, pattern) for it in taggers for pattern in resources_of(it))
 
 
-def test_an_environments_role_reaches_no_stack_of_another_one():
+def test_what_is_named_after_its_stack_is_reached_by_its_environments_role_only():
     named = [it for it in every_resource() if "eventflow" in it]
     assert len(named) > 10
     assert all("eventflow-${Environment}" in it for it in named)

@@ -37,12 +37,14 @@ def test_an_api_keeps_its_address_when_it_gets_another_route_and_answers_meanwhi
         mock = {"type": "mock", "requestTemplates": {"application/json": '{"statusCode": 200}'}}
         route = {"get": {"x-amazon-apigateway-integration": mock}}
         api = {"Body": {"openapi": "3.0.1", "info": {"title": "routes"}, "paths": dict.fromkeys(paths, route)}}
-        stage = {"RestApiId": {"Ref": "Api"}, "StageName": "v1", "DeploymentId": {"Ref": "Deployment"}}
+        # another one for other routes, as SAM names them
+        deployment = "Deployment" + "".join(filter(str.isalnum, "".join(paths)))
+        stage = {"RestApiId": {"Ref": "Api"}, "StageName": "v1", "DeploymentId": {"Ref": deployment}}
         return json.dumps(
             {
                 "Resources": {
                     "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": api},
-                    "Deployment": {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}},
+                    deployment: {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}},
                     "Stage": {"Type": "AWS::ApiGateway::Stage", "Properties": stage},
                 },
                 "Outputs": {"Api": {"Value": {"Ref": "Api"}}},

@@ -25,8 +25,9 @@ class OnlyTheRuntime:
         return spec
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = OnlyTheRuntime
+before = sum(each["collections"] for each in gc.get_stats())
 importlib.import_module(sys.argv[1])
-print(len(gc.get_objects()), gc.get_threshold()[0])
+print(sum(each["collections"] for each in gc.get_stats()) - before)
 """
 
 
@@ -54,8 +55,7 @@ def test_every_function_imports_with_the_layer_and_only_with_it(shop):
 
         with_layer = import_handler(shop, function, [code, layer])
         assert with_layer.returncode == 0, with_layer.stderr
-        objects, threshold = map(int, with_layer.stdout.split())
-        assert objects < threshold, "Python looks through all of them while the function starts"
+        assert int(with_layer.stdout) < 40, "so often Python looked for garbage: see functions/eventflow/__init__.py"
 
     without = import_handler(shop, functions[0], [code])
     assert "ModuleNotFoundError" in without.stderr

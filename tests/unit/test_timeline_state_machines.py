@@ -315,28 +315,38 @@ METADATA = {
     "traceparent": "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01",
 }
 
-YEAR = 365 * 86_400_000
+DAY = 86_400_000
+YEAR = 365 * DAY
+
+
+NOW = int(datetime.fromisoformat(event({})["time"]).timestamp() * 1000)
 
 
 @pytest.mark.parametrize(
-    ("said", "wrong"),
+    ("said", "at"),
     [
-        (lambda now: now - 3 * YEAR, False),
-        (lambda now: now + YEAR, False),
-        (lambda now: now // 1000, True),  # seconds, which is a day of January 1970
-        (lambda now: now - 5 * YEAR, True),
-        (lambda now: 10**13, True),
-        (lambda now: -1, True),
-        (lambda now: "9999-12-31T00:00:00Z", True),
-        (lambda now: "0001-01-01T00:00:00Z", True),
-        (lambda now: True, True),
+        (NOW - 9 * YEAR, NOW - 9 * YEAR),
+        (NOW + YEAR, NOW + YEAR),
+        (1.5, 1),
+        (0, 0),
+        ("2026-01-31T12:00:00Z", 1_769_860_800_000),
+        ("2026-01-31T12:00:00.250+01:00", 1_769_857_200_250),
+        *((it, NOW) for it in (-1, 10**13, 1e308, True, [], "", "2026-01-31", "2026-01-31T12:00:00Z and more")),
+        *((it, NOW) for it in ("9999-12-31T00:00:00Z", "0001-01-01T00:00:00Z", "2026-77-01T00:00:00Z")),
     ],
 )
-def test_a_time_that_cannot_be_an_events_is_replaced_by_eventbridges(said, wrong):
-    # DynamoDB never deletes what expired more than five years ago (Developer Guide, "Before you start using TTL")
-    now = int(datetime.fromisoformat(event({})["time"]).timestamp() * 1000)
-    _, write = kept(event({"orderId": "o", "metadata": {**METADATA, "occurredAt": said(now)}}))
-    assert row_of(write)["occurredAt"] == {"N": str(now if wrong else said(now))}
+def test_a_time_that_cannot_be_an_events_is_replaced_by_eventbridges(said, at):
+    _, write = kept(event({"orderId": "o", "metadata": {**METADATA, "occurredAt": said}}))
+    assert row_of(write)["occurredAt"] == {"N": str(at)}
+
+
+@pytest.mark.parametrize("years", [0, 3, 5, 50])
+def test_a_row_of_long_ago_expires_at_a_time_at_which_dynamodb_still_deletes_it(years):
+    # it never deletes what expired more than five years ago (Developer Guide, "Before you start using TTL")
+    _, write = kept(event({"orderId": "o", "metadata": {**METADATA, "occurredAt": NOW - years * YEAR}}))
+    expires = int(row_of(write)["expiresAt"]["N"]) * 1000
+    assert expires > NOW - 4.5 * YEAR
+    assert years > 3 or expires == NOW - years * YEAR + 90 * DAY
 
 
 TOO_LARGE = {
