@@ -137,6 +137,11 @@ def test_the_policies_are_within_the_quotas_of_iam():
         assert len(re.sub(r"\s", "", json.dumps(statements))) < 6144, name
 
 
+def test_cloudformation_can_read_it_as_it_stands():
+    # it takes no aliases (CloudFormation User Guide, "Template formats"); `sam build` writes out those of the others
+    assert not re.search(r"(: |- )[&*]\w", (ROOT / ".github" / "deployer.yaml").read_text())
+
+
 def test_the_role_trusts_one_environment_of_one_repository_and_nothing_else():
     (statement,) = DEPLOYER["Resources"]["Role"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Condition"] == {
