@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Protocol
 
 from eventflow.keys import Use
@@ -18,9 +19,11 @@ from payment.gateway import declines
 from .dynamodb import Written
 from .people import Asked, People
 from .wire import Json
-from .world import World
+from .world import Told, World
 
 OFF = ("PAYMENT_FAILED", "INVENTORY_FAILED", "CANCELLED")
+ALONE_SECONDS = 14
+"""A claim lasts for 30 seconds, and is taken by an invocation that may run for 15."""
 TOLD = ("OrderCreated", "OrderConfirmed", "OrderCancelled", "PaymentRefunded")
 
 
@@ -277,14 +280,22 @@ def price_lists_are_as_the_catalog(state: State) -> Iterator[str]:
 
 
 def messages_tell_what_is_newest(world: World) -> Iterator[str]:
-    """No message that was begun after newer news was noted tells older ones; and no news goes untold without that."""
+    """No message that was begun after newer news was noted tells older ones; no news goes untold without that; and of
+    two deliveries at once, one tells it.
+    """
     for it in world.told:
         if any(at < it.begun and order == it.order and news > it.occurred_at for at, order, news in world.noted):
             yield f"a message about {it.order} tells what is older than what was noted before it began: {it.text}"
-    told = Counter((it.order, it.occurred_at) for it in world.told)
-    for (order, _), times in told.items():
-        if times > 1 and not world.faults:
-            yield f"the same was told of {order} {times} times, and no fault explains it"
+    same: dict[tuple[str, int, str], list[Told]] = defaultdict(list)
+    for it in world.told:
+        same[it.order, it.occurred_at, it.text].append(it)
+    for (order, _, _), messages in same.items():
+        if len(messages) > 1 and not world.faults:
+            yield f"the same was told of {order} {len(messages)} times, and no fault explains it"
+        for one, other in pairwise(messages):
+            if one.begun != other.begun and other.at - one.at < ALONE_SECONDS:
+                yield f"two deliveries told the same of {order}, {other.at - one.at:.3f} s after each other"
+    told = {(it.order, it.occurred_at) for it in world.told}
     for event in world.deliveries.published:
         if event["detail-type"] in TOLD and event["source"].startswith("eventflow."):
             order, occurred_at = event["detail"]["orderId"], event["detail"]["metadata"]["occurredAt"]

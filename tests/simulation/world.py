@@ -122,6 +122,8 @@ class Told:
     occurred_at: int
     begun: int
     """When the invocation began that sent it, in the order of things."""
+    at: float
+    """When it was sent, in seconds."""
     text: str
 
 
@@ -440,7 +442,8 @@ class World:
             case "sns":
                 detail = invocation.event["detail"]
                 occurred_at = detail["metadata"]["occurredAt"]
-                self.told.append(Told(detail["orderId"], occurred_at, invocation.begun, request.about["Message"]))
+                text = request.about["Message"]
+                self.told.append(Told(detail["orderId"], occurred_at, invocation.begun, self.clock.now, text))
                 return {}
             case "provider":
                 self.refunds[request.about["key"]] = request.about["payment"]

@@ -60,7 +60,7 @@ def test_an_event_stays_until_its_consumer_is_fixed_and_then_goes_only_to_that_o
 
         # a rehearsal sends nothing, and what still fails stays as it was
         assert "would go to PaymentFunction  payment: OrderCreated" in redrive(shop, *about, "--dry-run")
-        assert re.search(r"^still failing .*\n.*injected by a test", redrive(shop, *about, ends=1))
+        assert re.search(r"^still failing .*\n.*injected by a test", redrive(shop, *about, ends=(1,)))
     assert shop.status(order) == "RESERVED"
 
     # when
@@ -138,7 +138,7 @@ def test_what_the_timeline_cannot_keep_is_in_its_queue_once_however_often_it_is_
         send(timeline, "TimelineFailedEvents", {"requestContext": context, "requestPayload": each})
 
     # when
-    told = redrive(shop, "--service", "timeline", ends=1)
+    told = redrive(shop, "--service", "timeline", ends=(1,))
 
     # then the latter is in the timeline, and the former is where it was
     assert timeline.until_told(orders[1], "PaymentSucceeded")
