@@ -79,6 +79,15 @@ def test_a_planted_bug_is_seen_and_its_schedule_cut_down():
     assert len(shorter) < len(departures)
 
 
+def test_two_deliveries_that_both_tell_a_shopper_are_seen_among_whatever_other_faults():
+    mutant = next(it for it in MUTANTS if it.name == "a claim keeps nobody out")
+    clock, day = Clock(), Schedule.read("day-1")
+    with planted(mutant) as source, in_charge(clock):
+        run = Simulator(cloud.main(), clock, source).run(day.people(), day.choices(), day.scenario)
+    assert run.world.faults
+    assert any("two deliveries told the same" in each for each in run.wrong)
+
+
 @pytest.mark.parametrize(
     "name", ["", "an_order", "day-", "day-x", "an_order_is_confirmed:1", "an_order_is_confirmed:a=b"]
 )
