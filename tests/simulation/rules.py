@@ -22,7 +22,7 @@ from .wire import Json
 from .world import Told, World
 
 OFF = ("PAYMENT_FAILED", "INVENTORY_FAILED", "CANCELLED")
-ALONE_SECONDS = 14
+CLAIM_HOLDS_SECONDS = 14
 """A claim lasts for 30 seconds, and is taken by an invocation that may run for 15."""
 TOLD = ("OrderCreated", "OrderConfirmed", "OrderCancelled", "PaymentRefunded")
 
@@ -293,7 +293,7 @@ def messages_tell_what_is_newest(world: World) -> Iterator[str]:
         if len(messages) > 1 and not world.faults:
             yield f"the same was told of {order} {len(messages)} times, and no fault explains it"
         for one, other in pairwise(messages):
-            if one.begun != other.begun and other.at - one.at < ALONE_SECONDS:
+            if one.begun != other.begun and other.at - one.at < CLAIM_HOLDS_SECONDS:
                 yield f"two deliveries told the same of {order}, {other.at - one.at:.3f} s after each other"
     told = {(it.order, it.occurred_at) for it in world.told}
     for event in world.deliveries.published:
