@@ -358,6 +358,8 @@ def _sagas(arguments: argparse.Namespace) -> None:
     now = datetime.now(UTC)
     since = moment("--since", arguments.since, now) if arguments.since else datetime.fromtimestamp(0, UTC)
     until = moment("--until", arguments.until, now) if arguments.until else now
+    if since > until:
+        raise OpsError("--since must be before --until")
     asked = sagas.Asked.of(arguments)
     table = timeline.table_of(Stack.timeline(arguments.stack_name, boto3.client("cloudformation")))
     with Console(stderr=True).status("Reading the newest sagas"):

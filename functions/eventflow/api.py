@@ -206,7 +206,7 @@ class Api:
     def limit(self) -> int:
         """The query's `limit`, how many a page holds: 20, if it does not say. Raises Problem (400)."""
         given = self.query("limit") or "20"
-        whole = int(given) if re.fullmatch("[1-9][0-9]{0,2}", given) else given
+        whole = int(given) if re.fullmatch("-?[0-9]{1,18}", given) else given
         return int(self.checked("limit", whole, Limit))
 
     def instant(self, name: str, default: str) -> str:

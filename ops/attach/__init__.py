@@ -46,7 +46,7 @@ def attach(arguments: argparse.Namespace, console: Console, confirm: Callable[[s
     cloudformation = boto3.client("cloudformation")
     here = is_here(cloudformation.meta.endpoint_url)
     stack_name = arguments.stack_name or f"{arguments.bus.replace('_', '-').replace('.', '-')}-timeline"
-    _refuse_another(stack_name, cloudformation)
+    _refuse_another(stack_name, arguments.pool, cloudformation)
     events = _events(arguments, console)
     guesses = {name: guess for name, guess in propose(events).items() if name not in given}
     chosen = {name: guess.value for name, guess in guesses.items()} | given
@@ -175,12 +175,22 @@ def _of_this_machine(here: bool) -> dict[str, str]:
     return dict(HOST)
 
 
-def _refuse_another(stack_name: str, cloudformation: CloudFormationClient) -> None:
-    """Raises OpsError if there is a stack of this name that is no timeline: to deploy over it would take it away."""
+def _refuse_another(stack_name: str, pool: str, cloudformation: CloudFormationClient) -> None:
+    """Raises OpsError if there is a stack of this name that is no timeline, or one for the users of another stack: to
+    deploy over it would take it away, or its users.
+    """
     stacks = (it for page in cloudformation.get_paginator("describe_stacks").paginate() for it in page["Stacks"])
     found = next((it for it in stacks if it["StackName"] == stack_name), None)
-    if found and "TimelineApiUrl" not in {output["OutputKey"] for output in found.get("Outputs", ())}:
+    if found is None:
+        return
+    if "TimelineApiUrl" not in {output["OutputKey"] for output in found.get("Outputs", ())}:
         raise OpsError(f"the stack {stack_name} is no timeline: name another by STACK_NAME=...")
+    parameters = {it["ParameterKey"]: it["ParameterValue"] for it in found.get("Parameters", ())}
+    if (theirs := parameters.get("UserPoolId")) and theirs != pool:
+        raise OpsError(
+            f"{stack_name} is a timeline of the users of {theirs} already: attach one more by STACK_NAME=..., "
+            f"or, to change that one, say POOL={theirs}"
+        )
 
 
 def _deployed(

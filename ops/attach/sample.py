@@ -43,6 +43,8 @@ def read(file: Path) -> list[Event]:
         raise OpsError(f"{file} cannot be read: {error}") from None
     try:
         read = json.loads(text)
+    except RecursionError:
+        raise OpsError(f"{file} is nested too deep") from None
     except ValueError:
         try:
             read = [json.loads(line) for line in text.splitlines() if line.strip()]

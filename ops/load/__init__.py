@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         """Raises OpsError."""
-        if not (self.rate > 0 and self.seconds > 0 and self.in_flight > 0):
+        if not (0 < self.rate < math.inf and 0 < self.seconds < math.inf and self.in_flight > 0):
             raise OpsError("RATE, SECONDS and --in-flight are numbers above 0")
         if self.seconds > LONGEST_SECONDS:
             raise OpsError(f"SECONDS is {LONGEST_SECONDS} at most: a token is good for an hour")

@@ -18,7 +18,7 @@ from ops.smoke.before import RUNBOOK
 from ops.smoke.deployed import Deployed
 from ops.smoke.orders import Shopping
 from ops.smoke.poison import Poison
-from ops.smoke.report import Report, Result, write_junit
+from ops.smoke.report import Report, Result, refuse_unwritable, write_junit
 from ops.stack import Stack
 
 BEFORE: dict[str, Callable[[Deployed], None]] = {
@@ -58,6 +58,8 @@ def smoke(at: Deployed, with_poison: bool, junit: Path | None, console: Console)
     """Run all steps; returns whether all is right. Users and product are deleted, and the JUnit report is written,
     even if a step fails or someone interrupts the run.
     """
+    if junit:
+        refuse_unwritable(junit)
     run = f"smoke-{secrets.token_hex(4)}"
     report = Report(console, partial(_advice, at))
     shopping, poison = Shopping(at, run, report.tell), Poison(at, run, report.tell)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from ops import OpsError
 from ops.failed import in_a_line
 from ops.plain import plain
 from ops.smoke.waiting import Skip, Wrong
@@ -126,6 +127,15 @@ class Report:
     def summed_up(self) -> str:
         counts = {outcome: sum(result.outcome is outcome for result in self.results) for outcome in Outcome}
         return ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+
+
+def refuse_unwritable(file: Path) -> None:
+    """Before anything is ordered. Raises OpsError."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.open("a").close()
+    except OSError as error:
+        raise OpsError(f"the results cannot be written to {file}: {error.strerror}") from None
 
 
 def write_junit(results: Sequence[Result], stack: str, started: datetime, file: Path) -> None:

@@ -5,6 +5,8 @@ import json
 import random
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -12,7 +14,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 from rich.console import Console
 
-from ops import OpsError
+from ops import OpsError, attach
 from ops.attach import preview, sample
 from ops.attach.machine import Machine, wrong
 from ops.attach.proposal import NO_TYPE, propose
@@ -282,7 +284,7 @@ def test_a_sample_is_an_event_or_several_in_any_of_their_forms(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", '{"detail": {}}', '{"Source": "s", "DetailType": "t", "Detail": "{"}']
+    "text", ["", "{", "[" * 100_000, "[]", "3", '{"detail": {}}', '{"Source": "s", "DetailType": "t", "Detail": "{"}']
 )
 def test_a_sample_that_is_no_event_is_refused(tmp_path, text):
     (file := tmp_path / "event.json").write_text(text)
@@ -290,6 +292,27 @@ def test_a_sample_that_is_no_event_is_refused(tmp_path, text):
         sample.read(file)
     with pytest.raises(OpsError, match="cannot be read"):
         sample.read(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "pool", "said"),
+    [
+        ({"ApiUrl"}, "", "the stack shop-timeline is no timeline: name another by STACK_NAME="),
+        ({"TimelineApiUrl"}, "theirs", "a timeline of the users of theirs already: .* say POOL=theirs"),
+        ({"TimelineApiUrl"}, "", None),
+        ({"TimelineApiUrl"}, "ours", None),
+    ],
+)
+def test_a_stack_of_that_name_that_is_somebody_elses_is_left_as_it_is(outputs, pool, said):
+    stack = {
+        "StackName": "shop-timeline",
+        "Outputs": [{"OutputKey": name} for name in outputs],
+        "Parameters": [{"ParameterKey": "UserPoolId", "ParameterValue": pool}],
+    }
+    pages = SimpleNamespace(paginate=lambda: [{"Stacks": []}, {"Stacks": [stack]}])
+    cloudformation: Any = SimpleNamespace(get_paginator=lambda _: pages)
+    with pytest.raises(OpsError, match=said) if said else nullcontext():
+        attach._refuse_another("shop-timeline", "ours" if pool == "ours" else "", cloudformation)
 
 
 def test_the_readmes_sample_is_shown_as_two_shipments_that_end():

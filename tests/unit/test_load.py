@@ -22,6 +22,7 @@ def order(at, latency=0.02, status=201, ended="CONFIRMED", saga=0.5, problem="")
         (0, 60, 10, "above 0"),
         (5, -1, 10, "above 0"),
         (5, 60, 0, "above 0"),
+        (float("inf"), 60, 10, "above 0"),
         (5, 3001, 10, "a token is good for an hour"),
         (MOST_ORDERS, 2, 10, "lower RATE or SECONDS"),
     ],

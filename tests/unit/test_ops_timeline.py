@@ -265,6 +265,7 @@ def test_sagas_are_listed_by_what_happened_to_them(run, shop, asked, ids):
         (["sagas", "--slower", "soon"], r"--slower 'soon' is no duration: write 500ms, 2s or 5m \(make: SLOWER=2s\)"),
         (["sagas", "--find", "abc"], "--find 'abc' is too short"),
         (["sagas", "--limit", "0"], "--limit is from 1 to 1000, not 0"),
+        (["sagas", "--since", "1h", "--until", "2h"], "--since must be before --until"),
         (["flow", "--against", "2h"], r"--against '2h' is no span: write 2h\.\.1h"),
         (["flow", "--against", "1h..2h"], r"--against '1h\.\.2h' ends before it begins"),
         (["flow", "--width", "59"], "--width is 60 at least, not 59"),

@@ -867,6 +867,13 @@ def test_users_and_product_are_taken_away_last(whole):
     assert told.endswith("shop is right.\n")
 
 
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(whole, tmp_path):
+    whole.junit.mkdir()
+    with pytest.raises(OpsError, match=r"cannot be written to .*smoke.xml: Is a directory"):
+        whole.run()
+    assert whole.did == []
+
+
 def test_without_poison_there_is_none(whole):
     whole.run()
     assert "poison" not in whole.did
