@@ -13,7 +13,7 @@ from local.gaps.deliveries import (
     tell_why_invocations_failed,
 )
 from local.gaps.entries import honour_time_and_trace_of_entries
-from local.gaps.expressions import count_what_expressions_compute, parse_expressions_once
+from local.gaps.expressions import give_expressions_time, parse_expressions_once
 from local.gaps.logs import honour_the_system_log_level
 from local.gaps.permissions import tell_policies_what_is_put
 from local.gaps.resources import (
@@ -44,7 +44,7 @@ def close() -> None:
     accept_resources_without_effect()
     tell_policies_what_is_put()
     parse_expressions_once()
-    count_what_expressions_compute()
+    give_expressions_time()
     watch_an_alarms_own_metric()
     honour_the_system_log_level()
     record_calls()  # last: it sees what all others have made of a call
