@@ -2,10 +2,12 @@
 
 import copy
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from ops.bus import on_the_bus, sample
+from ops.templates import Function, Rule
 
 Event = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -21,19 +23,20 @@ WRONG = [
 MISSING = object()
 
 
-def consumers() -> Iterator[tuple[str, Event]]:
-    """Every function that listens, and every event of every version that it is sent."""
-    for event in on_the_bus():
-        for listener in event.listeners:
-            if listener.rule.function and listener.rule.function.is_ours:
-                for version in event.schemas:
-                    if listener.rule.lets_through(sample(event.fact, version)):
-                        yield listener.rule.listener, sample(event.fact, version)
+SENT: dict[str, list[Event]] = defaultdict(list)
+"""By the function that listens: a sample of each event of each version that it is sent."""
+RULES: dict[str, list[Rule]] = defaultdict(list)
+"""By which rules."""
+CONSUMERS: dict[str, Function] = {}
 
-
-SENT: dict[str, list[Event]] = {}
-for name, event in consumers():
-    SENT.setdefault(name, []).append(event)
+for event in on_the_bus():
+    for rule in (listener.rule for listener in event.listeners):
+        if rule.function and rule.function.is_ours:
+            samples = (sample(event.fact, version) for version in event.schemas)
+            SENT[rule.listener] += filter(rule.lets_through, samples)
+            CONSUMERS[rule.listener] = rule.function
+            if rule not in RULES[rule.listener]:
+                RULES[rule.listener].append(rule)
 
 
 def paths_in(node: Any, path: Path = ()) -> Iterator[Path]:

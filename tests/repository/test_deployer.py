@@ -8,6 +8,7 @@ import functools
 import importlib.util
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,14 @@ def test_a_mapping_whose_name_is_drawn_at_random_may_be_tagged_as_the_stack_is()
     assert any(fnmatch.fnmatch(arn, pattern) for it in taggers for pattern in resources_of(it))
 
 
+def test_state_machines_are_known_by_the_names_that_cloudformation_gives_them():
+    # a logical id and something random, without the stack's name
+    named = {it["Properties"].get("Name") for it in TIMELINE["Resources"].values() if "StateMachine" in it["Type"]}
+    assert named == {None}
+    ids = {name for name, it in TIMELINE["Resources"].items() if it["Type"] == "AWS::Serverless::StateMachine"}
+    assert {it.rpartition(":")[2] for it in every_resource() if ":states:" in it} == {f"{name}-*" for name in ids}
+
+
 def test_what_is_named_after_its_stack_is_reached_by_its_environments_role_only():
     named = [it for it in every_resource() if "eventflow" in it]
     assert len(named) > 10
@@ -207,6 +216,18 @@ def test_prod_comes_after_dev_which_comes_after_the_checks():
     ]
     stage = WORKFLOWS["stage.yml"]
     assert stage.index("sam deploy") < stage.index("make smoke")
+
+
+@pytest.mark.parametrize("status", ["", "UPDATE_COMPLETE", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"])
+def test_a_stack_that_cannot_be_updated_is_deleted_before_the_next_deployment_but_not_in_prod(status):
+    steps = yaml.safe_load(WORKFLOWS["stage.yml"])["jobs"]["deploy"]["steps"]
+    (step,) = (it for it in steps if "sam delete" in it.get("run", ""))
+    assert step["if"] == "inputs.stage != 'prod'"
+    assert steps.index(step) < next(n for n, it in enumerate(steps) if "sam deploy" in it.get("run", ""))
+    stubs = f'aws() {{ echo "{status}"; }}; sam() {{ echo "$@"; }}; STACK_NAME=shop\n'
+    said = subprocess.run(["bash", "-ec", stubs + step["run"]], capture_output=True, text=True, check=True).stdout
+    deleted = [f"delete --no-prompts --stack-name {name}" for name in ("shop-timeline", "shop")]
+    assert said.splitlines() == (deleted if status.endswith(("FAILED", "ROLLBACK_COMPLETE")) else [])
 
 
 def test_ci_runs_what_a_change_must_pass_on_each_python_that_the_project_takes():

@@ -1,13 +1,16 @@
 """What local/gaps adds to the emulator, as AWS does it. (Retries and failure records: see test_failures.py.)"""
 
 import json
+import subprocess
 import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import requests
 
+from local.cloud import EMULATOR_PYTHON, ROOT
 from ops.people import sign_in
 
 from .waiting import eventually
@@ -72,6 +75,25 @@ def test_an_api_keeps_its_address_when_it_gets_another_route_and_answers_meanwhi
     cloudformation.get_waiter("stack_update_complete").wait(StackName="routes", WaiterConfig={"Delay": 1})
     assert (status("/old"), status("/kept"), status("/new")) == (403, 200, 200)
     cloudformation.delete_stack(StackName="routes")
+
+
+@pytest.mark.parametrize(("closed", "answer"), [("", "D1012"), ("give_expressions_time()", "2")])
+def test_an_expression_has_time_on_a_machine_that_is_busy(closed, answer):
+    evaluate = f"""
+from itertools import chain, repeat
+from jsonata.jsonata import Jsonata
+from jsonata.timebox import Timebox
+from local.gaps.expressions import give_expressions_time
+{closed}
+times = chain([0], repeat(1500))  # milliseconds: it begins, and gets no processor for longer than a second
+Timebox.current_milli_time = staticmethod(lambda: next(times))
+try:
+    print(Jsonata.jsonata("1 + 1", timeout=1000).evaluate(None))
+except Exception as error:
+    print(error.error)
+"""
+    said = subprocess.run([EMULATOR_PYTHON, "-c", evaluate], cwd=ROOT, capture_output=True, text=True)
+    assert said.stdout.strip() == answer, said.stderr
 
 
 def test_an_event_has_the_time_of_its_entry(shop):

@@ -4,7 +4,6 @@ What raises is retried, and ends in the service's failed-events queue with the t
 has to say which field is wrong, and no failure may be of another kind: of Python, of DynamoDB, or of Powertools.
 """
 
-import importlib
 import io
 import json
 import os
@@ -22,24 +21,15 @@ from eventflow.events import Line
 from eventflow.prices import Quote
 from eventflow.subscriber import WrittenOnce
 from intake.partner_orders import ContentDiffers
-from ops.bus import on_the_bus
 from orders.orders import UnknownOrder, accept
 
-from ..mutations import SENT, Event, Path, changed, everything_wrong
+from ..mutations import CONSUMERS, SENT, Event, Path, changed, everything_wrong
 from .lambda_context import LambdaContext
 
 DOMAIN = (UnknownOrder, ContentDiffers)
 """What a consumer may say of an event that keeps its contract; both name the order."""
 
 SEED = int(os.environ.get("SEED") or 1)
-
-
-HANDLERS = {
-    listener.rule.listener: listener.rule.function.properties["Handler"].rpartition(".")[0]
-    for event in on_the_bus()
-    for listener in event.listeners
-    if listener.rule.function and listener.rule.function.is_ours
-}
 
 
 @pytest.fixture
@@ -53,7 +43,7 @@ def deliver(function: str, event: Event) -> str | None:
     """None where it is handled; else the reason, as the queue or the log keeps it."""
     log = io.StringIO()
     telemetry.logger.registered_handler.stream = log
-    handler = importlib.import_module(HANDLERS[function]).handler
+    handler = CONSUMERS[function].module.handler
     try:
         if function != "OrdersCheckoutsFunction":
             handler(event, LambdaContext())
