@@ -275,12 +275,6 @@ def test_the_preview_draws_the_saga_that_tells_most_and_says_how_many_were_place
         json.dumps({"Source": "desk", "DetailType": "TicketOpened", "Detail": json.dumps({"ticketId": 31})}),
     ],
 )
-def test_a_time_that_is_no_date_is_one_clear_line(bus):
-    events = [{**event, "detail": {**event["detail"], "at": "2026-02-30T12:00:00Z"}} for event in bus]
-    with pytest.raises(OpsError, match="an expression fails on the event"):
-        preview(events, proposed(events) | {"OccurredAt": "detail.at"}, Console(file=io.StringIO()))
-
-
 def test_a_sample_is_an_event_or_several_in_any_of_their_forms(tmp_path, text):
     (file := tmp_path / "event.json").write_text(text)
     (first, *_) = sample.read(file)
@@ -298,6 +292,12 @@ def test_a_sample_that_is_no_event_is_refused(tmp_path, text):
         sample.read(file)
     with pytest.raises(OpsError, match="cannot be read"):
         sample.read(tmp_path / "nothing.json")
+
+
+def test_a_time_that_is_no_date_is_one_clear_line():
+    events = [{**event, "detail": {**event["detail"], "at": "2026-02-30T12:00:00Z"}} for event in bare()]
+    with pytest.raises(OpsError, match="an expression fails on the event"):
+        preview(events, proposed(events) | {"OccurredAt": "detail.at"}, Console(file=io.StringIO()))
 
 
 @pytest.mark.parametrize(
