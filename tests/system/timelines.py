@@ -54,16 +54,19 @@ class Timelines(Shop):
         return self.call("GET", f"/timelines/{quote(saga_id, safe='')}", by=by or self.people.operator)
 
     def until_told(self, saga_id: str, *detail_types: str) -> dict[str, Any]:
-        """The saga's timeline, once these events are in it and it has no others."""
+        """The saga's timeline, once these events are in it, and its summary knows them; it has no others."""
 
         def types(timeline: Any) -> list[str]:
             return sorted(event["type"] for event in timeline["events"])
 
-        answer = eventually(
+        eventually(
             lambda: self.ask(saga_id),
             lambda seen: seen.status == 200 and types(seen.body) == sorted(detail_types),
         )
-        return dict(answer.body)
+        self.until_at_rest()  # an event is kept before the summary is written
+        told = dict(self.ask(saga_id).body)
+        assert types(told) == sorted(detail_types)
+        return told
 
     def until(self, saga_id: str, *statuses: str) -> str:
         def status() -> str:
