@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ops.bus import Event, on_the_bus, sample
-from ops.schemas import Json
+from ops.schemas import ANYONE, Json
 
 INTRODUCTION = """\
 What the services tell each other, by one bus of Amazon EventBridge. An event may come twice, late, or before one \
@@ -25,7 +25,7 @@ def document() -> Json:
         channel = event.name
         messages = {version: _message(event, version, schema, schemas) for version, schema in event.schemas.items()}
         channels[channel] = {
-            "address": f"{event.fact.SOURCE}/{event.name}",
+            "address": f"{event.source}/{event.name}",
             "title": event.name,
             "description": event.meaning,
             "messages": {_name(event, version): message for version, message in messages.items()},
@@ -72,7 +72,11 @@ def _message(event: Event, version: str, schema: Json, schemas: Json) -> Json:
     moved: Json = json.loads(json.dumps(schema).replace('"#/$defs/', '"#/components/schemas/'))
     schemas.update(moved.pop("$defs"))
     schemas[_name(event, version)] = {name: it for name, it in moved.items() if not name.startswith("$")}
-    said: dict[str, Any] = sample(event.fact, version)["detail"]
+    sent = sample(event.fact, version)
+    names = {name: sent[name] for name in ("source", "detail-type")}
+    # what any service may announce has the names that this service gives it
+    fixed = {} if event.source == ANYONE else {name: {"const": it} for name, it in names.items()}
+    said: dict[str, Any] = sent["detail"]
     return {
         "name": event.name,
         "title": f"{event.name} {version}",
@@ -80,14 +84,9 @@ def _message(event: Event, version: str, schema: Json, schemas: Json) -> Json:
         "headers": {
             "type": "object",
             "description": "Beside `detail`, which is the payload, in what EventBridge delivers.",
-            "properties": {
-                "source": {"type": "string", "const": event.fact.SOURCE},
-                "detail-type": {"type": "string", "const": event.name},
-            },
+            "properties": {name: {"type": "string"} | fixed.get(name, {}) for name in names},
         },
         "payload": {"$ref": f"#/components/schemas/{_name(event, version)}"},
         **({"correlationId": {"location": "$message.payload#/metadata/correlationId"}} if "metadata" in said else {}),
-        "examples": [
-            {"payload": said, "headers": {"source": event.fact.SOURCE, "detail-type": event.name}},
-        ],
+        "examples": [{"payload": said, "headers": names}],
     }

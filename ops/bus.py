@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 
 from eventflow.contracts import Fact
+from eventflow.events import StepFailed
 from ops import OpsError
 from ops.openapi import APIS, handler_of
 from ops.reading import constructed, read, taken_by
-from ops.schemas import Json, facts, schemas_of, shapes_of
+from ops.schemas import ANYONE, Json, facts, schemas_of, shapes_of, source_of
 from ops.templates import ROOT, Rule, routes, rules, templates
 from relay.publish import announced
 
@@ -55,6 +56,15 @@ class Event:
         return self.fact.detail_type()
 
     @property
+    def source(self) -> str:
+        """ANYONE where every service may announce it, under a name of its own: `example` says one."""
+        return source_of(self.fact)
+
+    @property
+    def example(self) -> Json:
+        return sample(self.fact, next(iter(self.schemas)))
+
+    @property
     def meaning(self) -> str:
         return " ".join((self.fact.__doc__ or "").split())
 
@@ -67,8 +77,8 @@ class Event:
 def sample(fact: type[Fact], version: str) -> Json:
     """One of events/, as EventBridge delivers it. Raises OpsError where there is none."""
     for event in _samples():
-        said = event["detail"].get("version", "1.0")
-        if (event["source"], event["detail-type"], said) == (fact.SOURCE, fact.detail_type(), version):
+        named = [it for it in _every() if it.is_announced_by(event["source"], event["detail-type"])]
+        if named[:1] == [fact] and event["detail"].get("version", "1.0") == version:
             return event
     raise OpsError(f"{fact.detail_type()} {version}: put a sample of it into events/<a service that hears it>/")
 
@@ -76,20 +86,28 @@ def sample(fact: type[Fact], version: str) -> Json:
 @cache
 def on_the_bus() -> tuple[Event, ...]:
     """Every event, by source and name. Raises OpsError where one is announced by nobody, or heard by nobody."""
-    found = sorted(facts(), key=lambda fact: (fact.SOURCE, fact.detail_type()))
+    found = _every()
     listeners = {fact: tuple(_listeners(fact)) for fact in found}
     return tuple(Event(fact, tuple(_announcers(fact, listeners)), listeners[fact]) for fact in found)
+
+
+@cache
+def _every() -> list[type[Fact]]:
+    """Those with a name of their own before the one that takes any such name."""
+    return [*sorted(facts(), key=lambda fact: (fact.SOURCE, fact.detail_type())), StepFailed]
 
 
 def _listeners(fact: type[Fact]) -> Iterator[Listener]:
     for path in templates():
         for rule in rules(path):
-            if not any(rule.lets_through(sample(fact, version)) for version in shapes_of(fact)):
+            heard = [it for it in (sample(fact, version) for version in shapes_of(fact)) if rule.lets_through(it)]
+            if not heard:
                 continue
             told: tuple[type[Fact], ...] = ()
             if rule.function and rule.function.is_ours:
                 handler = rule.function.module.handler
-                taken = [it for it in taken_by(handler) if it.is_announced_by(fact.SOURCE, fact.detail_type())]
+                names = (heard[0]["source"], heard[0]["detail-type"])
+                taken = [it for it in taken_by(handler) if it.is_announced_by(*names)]
                 if not taken:
                     raise OpsError(f"{rule.listener} is sent {fact.detail_type()}, which its code does not take")
                 told = tuple(sorted(set(constructed(read(handler, taken[0]))), key=lambda it: it.detail_type()))
@@ -110,9 +128,10 @@ def _announcers(fact: type[Fact], listeners: dict[type[Fact], tuple[Listener, ..
         if fact in listener.announces
     ]
     found = list(dict.fromkeys([*requested, *caused, *_commands(fact)]))
-    if not found and fact.SOURCE.startswith("eventflow."):
+    source = source_of(fact)
+    if not found and source.startswith("eventflow."):
         raise OpsError(f"{fact.detail_type()}: no route, no consumer and no command announces it")
-    return found or [Announcer(fact.SOURCE, "another system's own reasons")]
+    return found or [Announcer("any service" if source == ANYONE else source, "a decision of its own")]
 
 
 def _commands(fact: type[Fact]) -> Iterator[Announcer]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from ops.bus import Announcer, Event, Listener, on_the_bus, sample
 from ops.reading import meanings
-from ops.schemas import Json, shapes_of
+from ops.schemas import ANYONE, Json, shapes_of
 from ops.templates import ROOT
 
 FOLDER = Path("docs/events")
@@ -42,8 +43,7 @@ what follows from it. [asyncapi.json](../api/asyncapi.json) says the same to mac
 ## The map
 
 From left to right: who announces an event, and which services listen. The timeline listens to all of them, and is not
-drawn. Any service may announce an event of its own whose type ends in `Failed`, with an `orderId`: orders takes it as
-a veto of that order, as it does `PaymentFailed`.
+drawn. [StepFailed](StepFailed.md) is whatever a service calls its own event: any type that ends in `Failed`.
 
 ```mermaid
 flowchart LR
@@ -73,16 +73,13 @@ def _in_the_shop(event: Event) -> list[Listener]:
 
 
 def _page(event: Event) -> str:
-    versions = ", ".join(f"[{version}]({_link(_schema_of(event, version))})" for version in event.schemas)
     return f"""\
 {MADE}
 # {event.name}
 
 {event.meaning}
 
-- source: `{event.fact.SOURCE}`
-- detail-type: `{event.name}`
-- versions: {versions}
+{_names(event)}
 
 ## Who announces it
 
@@ -96,6 +93,18 @@ def _page(event: Event) -> str:
 
 {_consequences(event)}
 {"".join(_version(event, version) for version in event.schemas)}"""
+
+
+def _names(event: Event) -> str:
+    if event.source == ANYONE:
+        example = event.example
+        return (
+            f"- source: any, such as `{example['source']}`\n"
+            f"- detail-type: the service's own, such as `{example['detail-type']}`\n"
+            "- version: any"
+        )
+    versions = ", ".join(f"[{version}]({_link(_schema_of(event, version))})" for version in event.schemas)
+    return f"- source: `{event.source}`\n- detail-type: `{event.name}`\n- versions: {versions}"
 
 
 def _announcer(it: Announcer) -> str:
@@ -128,7 +137,7 @@ def _version(event: Event, version: str) -> str:
     rows = "\n".join(_rows(schema, schema, said))
     example = json.dumps(sample(event.fact, version)["detail"], indent=2, ensure_ascii=False)
     return f"""
-## Version {version}
+## {"Fields" if event.source == ANYONE else f"Version {version}"}
 
 | field | type | always there | meaning |
 |---|---|---|---|
@@ -197,7 +206,7 @@ def _services(them: tuple[Announcer, ...] | list[Listener]) -> str:
 
 
 def _schema_of(event: Event, version: str) -> Path:
-    return ROOT / "schemas" / event.fact.SOURCE / f"{event.name}-{version}.json"
+    return ROOT / "schemas" / event.source / f"{event.name}-{version}.json"
 
 
 def _link(path: Path) -> str:
@@ -209,4 +218,4 @@ def _cell(text: str) -> str:
 
 
 def _id(service: str) -> str:
-    return service.replace("-", "_").replace(".", "_")
+    return re.sub(r"\W", "_", service)

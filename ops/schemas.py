@@ -33,6 +33,14 @@ def generated() -> dict[str, str]:
     return files | {"template.yaml": registry_template(schemas)}
 
 
+ANYONE = "any"
+"""The source of a fact that every service may announce, under a name and in a version of its own."""
+
+
+def source_of(fact: type[Fact]) -> str:
+    return getattr(fact, "SOURCE", ANYONE)
+
+
 def facts() -> list[type[Fact]]:
     """Everything that is announced in a name of its own."""
     named = [it for it in vars(events).values() if isinstance(it, type) and issubclass(it, Fact)]
@@ -59,20 +67,21 @@ def _detail(fact: type[Fact], version: str, shape: type[msgspec.Struct]) -> Json
     """The schema of an event's whole `detail`. Fields that it does not name are allowed: readers ignore them."""
     _, definitions = msgspec.json.schema_components([shape, Metadata], ref_template="#/$defs/{name}")
     business = definitions.pop(shape.__name__)
+    source = source_of(fact)
+    standard = {
+        "timestamp": {"type": "string", "format": "date-time"},
+        "version": {"type": "string", "const": version},
+        "metadata": {"$ref": "#/$defs/Metadata"},
+    }
     # Another producer need not say when and in which version; without a version it is the first.
-    said_by_us = ["timestamp", "version"] if fact.SOURCE.startswith("eventflow.") else []
+    said_by_us = ["timestamp", "version"] if source.startswith("eventflow.") else []
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:eventflow:{fact.SOURCE}:{fact.detail_type()}:{version}",
+        "$id": f"urn:eventflow:{source}:{fact.detail_type()}:{version}",
         "title": f"{fact.detail_type()} {version}",
         "description": " ".join((fact.__doc__ or "").split()),
         "type": "object",
-        "properties": business["properties"]
-        | {
-            "timestamp": {"type": "string", "format": "date-time"},
-            "version": {"type": "string", "const": version},
-            "metadata": {"$ref": "#/$defs/Metadata"},
-        },
+        "properties": business["properties"] | ({} if source == ANYONE else standard),
         "required": [*business["required"], *said_by_us],
         "$defs": dict(sorted(definitions.items())),
     }

@@ -177,6 +177,10 @@ def test_every_listener_of_the_templates_is_named():
         ("InventoryReserved", ["What may follow: [OrderConfirmed](OrderConfirmed.md)."]),
         ("BasketCheckedOut", ["through the queue `Checkouts`", "`shipping.email`", "`items[].quantity`"]),
         ("EventRedriven", ["operations, upon a command of operators (ops/redriven.py)", "No service acts upon it."]),
+        (
+            "StepFailed",
+            ["such as `FraudCheckFailed`", "any service, upon", "orders, by `OrdersSagaFunction`", "- version: any"],
+        ),
         ("microservice_x_test_event", ["What may follow: [PartnerOrderReceived](PartnerOrderReceived.md)."]),
     ],
 )

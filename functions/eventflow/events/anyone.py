@@ -8,9 +8,9 @@ import msgspec
 
 from eventflow.contracts import LAST_MOMENT, NOT_CARRIED, UNCARRIED, Fact, MalformedEvent, Metadata, OrderId
 
-_UTF_8 = msgspec.Meta(pattern=r"\A[^\ud800-\udfff]*\Z")
+_UTF_8 = msgspec.Meta(pattern=r"^[^\ud800-\udfff]*$")
 """JSON may hold half a character (`"\\ud800"`), which no table and no event of ours can."""
-_Carried = msgspec.Meta(pattern=rf"\A[^{UNCARRIED}]*\Z")
+_Carried = msgspec.Meta(pattern=rf"^[^{UNCARRIED}]*$")
 _Id = Annotated[str, _Carried, msgspec.Meta(min_length=1, max_length=256)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_MOMENT)]
 
@@ -18,14 +18,16 @@ T = TypeVar("T")
 
 
 class StepFailed(Fact, frozen=True, kw_only=True):
-    """What orders reads of any event whose detail-type ends in `Failed`: a service vetoes the order.
+    """A service vetoes the order.
 
-    Read by suffix, so that a new service takes part in the saga with no change to an existing one; and read
-    leniently, because an order whose veto was ignored would be sent. Only `orderId` must be right.
+    Its event may have any name that ends in `Failed`, so that a new service takes part in the saga with no change to
+    an existing one. Orders reads it leniently, because an order whose veto was ignored would be sent: only `orderId`
+    must be right.
     """
 
     order_id: Annotated[OrderId, _UTF_8]
     reason: str = ""
+    """Why. The order's `reason` says it, where the shopper can read it."""
 
     def known_by(self, event_id: str) -> list[str]:
         return [event_id, self.order_id]  # of a producer that we do not know, who may give many events one id
