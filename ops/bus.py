@@ -66,7 +66,10 @@ class Event:
 
     @property
     def meaning(self) -> str:
-        return " ".join((self.fact.__doc__ or "").split())
+        """Raises OpsError where its docstring does not say it."""
+        if not self.fact.__doc__:
+            raise OpsError(f"{self.name}: say in a docstring of the event what it means")
+        return " ".join(self.fact.__doc__.split())
 
     @property
     def schemas(self) -> dict[str, Json]:
@@ -85,7 +88,7 @@ def sample(fact: type[Fact], version: str) -> Json:
 
 @cache
 def on_the_bus() -> tuple[Event, ...]:
-    """Every event, by source and name. Raises OpsError where one is announced by nobody, or heard by nobody."""
+    """Every event, by source and name. Raises OpsError where nobody announces one."""
     found = _every()
     listeners = {fact: tuple(_listeners(fact)) for fact in found}
     return tuple(Event(fact, tuple(_announcers(fact, listeners)), listeners[fact]) for fact in found)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 from ops.bus import Announcer, Event, Listener, on_the_bus, sample
-from ops.reading import meanings
-from ops.schemas import ANYONE, Json, shapes_of
+from ops.schemas import ANYONE, Json
 from ops.templates import ROOT
 
 FOLDER = Path("docs/events")
@@ -133,8 +130,7 @@ def _consequences(event: Event) -> str:
 
 def _version(event: Event, version: str) -> str:
     schema = event.schemas[version]
-    said = meanings(shapes_of(event.fact)[version])
-    rows = "\n".join(_rows(schema, schema, said))
+    rows = "\n".join(_rows(schema, schema))
     example = json.dumps(sample(event.fact, version)["detail"], indent=2, ensure_ascii=False)
     return f"""
 ## {"Fields" if event.source == ANYONE else f"Version {version}"}
@@ -151,32 +147,15 @@ A sample of `detail`:
 """
 
 
-def _rows(node: Json, root: Json, said: dict[str, str], prefix: str = "") -> Iterator[str]:
+def _rows(node: Json, root: Json, prefix: str = "") -> Iterator[str]:
     for name, field in node["properties"].items():
         always = "yes" if name in node.get("required", []) else ""
-        meaning = said.get(name) or STANDARD.get(prefix + name, "")
-        yield f"| `{prefix}{name}` | {_cell(_type(field))} | {always} | {_cell(meaning)} |"
+        yield f"| `{prefix}{name}` | {_cell(_type(field))} | {always} | {_cell(field['description'])} |"
         inner = field.get("items", field)
         if reference := inner.get("$ref"):
             kind = root["$defs"][reference.rpartition("/")[2]]
             suffix = "[]." if "items" in field else "."
-            yield from _rows(kind, root, _said_of(kind["title"]), f"{prefix}{name}{suffix}")
-
-
-STANDARD = {
-    "timestamp": "When it occurred, in ISO 8601.",
-    "version": "The version of this shape.",
-    "metadata": "Which event it is, and what led to it.",
-}
-"""What every event has, beside the fields of its contract."""
-
-
-@cache
-def _said_of(struct: str) -> dict[str, str]:
-    """What the fields mean of a Struct that events are made of."""
-    modules = [module for name, module in sys.modules.items() if name.startswith("eventflow.")]
-    (kind, *_) = [vars(module)[struct] for module in modules if struct in vars(module)]
-    return meanings(kind)
+            yield from _rows(kind, root, f"{prefix}{name}{suffix}")
 
 
 def _type(field: Json) -> str:

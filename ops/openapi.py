@@ -12,7 +12,7 @@ import json
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
@@ -21,11 +21,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from eventflow.api import Accepted, Answer, Api, Created, Problem, ProblemDetails, title_of
+from eventflow.api import Accepted, Answer, Api, Created, Problem, ProblemDetails, field_is_wrong, title_of
 from eventflow.transition import Contended
 from ops import OpsError
 from ops.reading import UNKNOWN, Call, constructed, meanings, read
-from ops.schemas import Json
+from ops.schemas import Json, components_of
 from ops.templates import ROOT, Route, routes
 
 INTRODUCTION = """\
@@ -76,7 +76,7 @@ def document() -> Json:
     kinds: list[Any] = [ProblemDetails]
     for operation in operations:
         kinds += [kind for kind in operation.kinds if kind not in kinds]
-    shapes, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    shapes, components = components_of(kinds, "#/components/schemas/{name}")
     schemas = {_key(kind): shape for kind, shape in zip(kinds, shapes, strict=True)}
     paths: dict[str, Json] = {}
     for operation in operations:
@@ -117,7 +117,10 @@ GATEWAY_REFUSAL: Json = {
     "title": "GatewayRefusal",
     "description": "What API Gateway itself refuses.",
     "type": "object",
-    "properties": {"title": {"type": ["string", "null"]}, "detail": {"type": ["string", "null"]}},
+    "properties": {
+        "title": {"type": ["string", "null"], "description": "What is wrong."},
+        "detail": {"type": ["string", "null"], "description": "The same."},
+    },
 }
 
 
@@ -203,8 +206,23 @@ class Operation:
             found["Contended"] = Refusal(409, "Contended", text, retry=True)
         if any("(?P<" in rule.pattern for _, rule, it in _answered(self.route) if it is self.handler):
             found["Not possible"] = Refusal(404, "Not possible", "The path holds a character that no id has.")
+        if "Invalid request" in found:
+            found["Invalid request"] = replace(found["Invalid request"], example=self._invalid())
         found["Internal error"] = Refusal(500, "Internal error", "Not the client's fault. The log has the reason.")
         return sorted(found.values(), key=lambda it: (it.status, it.title))
+
+    def _invalid(self) -> Problem | None:
+        """What is answered to an empty body; without a body, to the first parameter that may not be empty."""
+        try:
+            if self.body:
+                msgspec.json.decode(b"{}", type=self.body)
+            for it in self.parameters:
+                Api.checked(it.name, "", it.kind)
+        except msgspec.ValidationError as error:
+            return field_is_wrong(str(error))
+        except Problem as problem:
+            return problem
+        return None
 
     @property
     def id(self) -> str:
@@ -295,7 +313,10 @@ class Operation:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A problem that a route may answer with. `more` are the types of its own members, if there are any."""
+    """A problem that a route may answer with.
+
+    `more` are the types of its own members, if there are any; `example` is an answer of the code itself.
+    """
 
     status: int
     title: str
@@ -303,6 +324,7 @@ class Refusal:
     field: str | None = None
     more: tuple[Any, ...] = ()
     retry: bool = False
+    example: Problem | None = None
 
 
 def _refusal(call: Call, words: Mapping[str, str]) -> Refusal | None:
@@ -351,10 +373,8 @@ def _problem_response(refusals: list[Refusal], schemas: dict[str, Json]) -> Json
 
 
 def _example_of(refusal: Refusal) -> Json:
-    errors = [{"field": refusal.field, "detail": refusal.text}] if refusal.field else []
-    return {"title": refusal.title, "status": refusal.status, "detail": refusal.text} | (
-        {"errors": errors} if errors else {}
-    )
+    problem = refusal.example or Problem(refusal.status, refusal.title, refusal.text, refusal.field)
+    return dict(json.loads(problem.response().body or ""))
 
 
 def _refusal_of_the_gateway(text: str) -> Json:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 
 from eventflow import events
 from eventflow.contracts import Fact, Metadata
+from ops import OpsError
 from ops.compatibility import breaking_changes
+from ops.reading import meanings
 from ops.registry import registry_template
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,15 +67,48 @@ def _schemas() -> Iterator[tuple[str, str, Json]]:
             yield fact.SOURCE, f"{fact.detail_type()}-{version}", schema
 
 
+def components_of(kinds: Sequence[Any], ref_template: str) -> tuple[list[Json], dict[str, Json]]:
+    """msgspec's schemas of these types, and of what they are made of by name: each field with what it means.
+
+    That is the docstring under the field, or the description of its type. Raises OpsError where it has neither.
+    """
+    shapes, components = msgspec.json.schema_components(kinds, ref_template=ref_template)
+    structs = {it.__name__: it for it in _structs_in(msgspec.inspect.multi_type_info(kinds))}
+    for component in components.values():
+        if "description" in component:  # until Python 3.13 a docstring has its indentation
+            component["description"] = " ".join(component["description"].split())
+        for name, field in component.get("properties", {}).items():
+            struct = structs[component["title"].partition("[")[0]]
+            inner = [it["description"] for it in field.get("anyOf", []) if "description" in it]
+            said = [meanings(struct).get(name), field.get("description"), *inner]
+            meaning = next(filter(None, said), None)
+            if meaning is None:
+                raise OpsError(f"{struct.__module__}.{struct.__name__}: say in a docstring what `{name}` means")
+            field["description"] = meaning
+    return list(shapes), components
+
+
+def _structs_in(node: Any) -> Iterator[type[msgspec.Struct]]:
+    """Every Struct of what `msgspec.inspect` says of types."""
+    if isinstance(node, msgspec.inspect.StructType):
+        yield typing.get_origin(node.cls) or node.cls
+    if isinstance(node, msgspec.Struct):
+        for name in node.__struct_fields__:
+            yield from _structs_in(getattr(node, name))
+    elif isinstance(node, (list, tuple)):
+        for each in node:
+            yield from _structs_in(each)
+
+
 def _detail(fact: type[Fact], version: str, shape: type[msgspec.Struct]) -> Json:
     """The schema of an event's whole `detail`. Fields that it does not name are allowed: readers ignore them."""
-    _, definitions = msgspec.json.schema_components([shape, Metadata], ref_template="#/$defs/{name}")
+    _, definitions = components_of([shape, Metadata], "#/$defs/{name}")
     business = definitions.pop(shape.__name__)
     source = source_of(fact)
     standard = {
-        "timestamp": {"type": "string", "format": "date-time"},
-        "version": {"type": "string", "const": version},
-        "metadata": {"$ref": "#/$defs/Metadata"},
+        "timestamp": {"type": "string", "format": "date-time", "description": "When it occurred."},
+        "version": {"type": "string", "const": version, "description": "The version of this shape."},
+        "metadata": {"$ref": "#/$defs/Metadata", "description": "Which event it is, and what led to it."},
     }
     # Another producer need not say when and in which version; without a version it is the first.
     said_by_us = ["timestamp", "version"] if source.startswith("eventflow.") else []

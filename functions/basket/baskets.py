@@ -36,14 +36,17 @@ class ShownLine(Pieces, frozen=True, kw_only=True):
     """A line of the basket as the shopper sees it; without a price where the product is no longer sold."""
 
     name: str | None = None
+    """What people call the product."""
     unit_price: MinorUnits | None = None
     line_total: MinorUnits | None = None
+    """The price of all its pieces."""
 
 
 class ShownBasket(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """The basket as the shopper sees it."""
 
     items: tuple[ShownLine, ...]
+    """In the order in which they were put."""
     total_price: MinorUnits | None
     """None where it cannot be one order: a product is no longer sold, or there are several currencies."""
     currency: Currency | None = None

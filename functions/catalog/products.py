@@ -7,12 +7,12 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from eventflow.contracts import Currency, ProductId
+from eventflow.contracts import Currency, MinorUnits, ProductId
 from eventflow.events import ProductChanged, ProductRemoved
 from eventflow.events.catalog import Category, Name
 from eventflow.transition import Change
 
-UnitPrice = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+UnitPrice = Annotated[MinorUnits, msgspec.Meta(le=1_000_000_000)]
 
 
 class ProductRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -23,7 +23,9 @@ class ProductRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     unit_price: UnitPrice
     currency: Currency
     description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    """What there is to say of it."""
     image_url: Annotated[str, msgspec.Meta(pattern=r"^https://[^\s]{1,2000}$(?!\n)")] | UnsetType = UNSET
+    """Where its picture is, by https."""
 
 
 class NewProductRequest(ProductRequest, frozen=True, kw_only=True):
@@ -40,7 +42,9 @@ class ShownProduct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     unit_price: UnitPrice
     currency: Currency
     description: str = ""
+    """What there is to say of it."""
     image_url: str | None = None
+    """Where its picture is, by https."""
     revision: int
     """Counts its changes; also its ETag."""
 

@@ -26,6 +26,7 @@ __all__ = [
     "Page",
     "Problem",
     "Response",
+    "field_is_wrong",
     "forbidden",
     "invalid",
     "not_found",
@@ -73,6 +74,7 @@ class Page(msgspec.Struct, Generic[B], frozen=True, rename="camel", omit_default
     """A part of a list."""
 
     items: Sequence[B]
+    """Those of this page, in the order of the list."""
     next_cursor: str | None = None
     """Where the next page begins, for the parameter `cursor`. Absent on the last page."""
     read: int | None = None
@@ -85,14 +87,18 @@ class FieldError(msgspec.Struct, frozen=True):
     field: str
     """Its path in the body, as `items[1].quantity`; or the name of a parameter or a header."""
     detail: str
+    """What is wrong with it."""
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An error, as RFC 9457 has it. Some have members of their own beside these."""
 
     title: str
+    """What kind of problem it is, in a word or two."""
     status: int
+    """The answer's HTTP status."""
     detail: str
+    """What is wrong this time, in a sentence."""
     errors: tuple[FieldError, ...] = ()
     """Absent where the problem is not about a field."""
 
@@ -171,7 +177,7 @@ class Api:
             raw = base64.b64decode(event.body or "") if event.is_base64_encoded else (event.body or "").encode()
             body = msgspec.json.decode(raw, type=kind)
         except msgspec.ValidationError as error:
-            raise _field_is_wrong(str(error)) from None
+            raise field_is_wrong(str(error)) from None
         except (msgspec.DecodeError, ValueError) as error:  # ValueError: of base64 and UTF-8
             raise invalid("body", f"not JSON: {error}") from None
         _refuse_what_no_queue_carries(msgspec.to_builtins(body))
@@ -299,7 +305,7 @@ def _refuse_what_no_queue_carries(value: Any, path: str = "") -> None:
                 _refuse_what_no_queue_carries(each, f"{path}[{index}]")
 
 
-def _field_is_wrong(message: str) -> Problem:
+def field_is_wrong(message: str) -> Problem:
     """What msgspec says, as a 400 about the field that it says it of.
 
     It names a wrong value by its path, and an unknown or missing field in words, with the path of what holds it.

@@ -13,13 +13,16 @@ from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 
-OrderId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-ProductId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$(?!\n)")]
-Quantity = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-MinorUnits = Annotated[int, msgspec.Meta(ge=0)]
-"""Money, in the currency's smallest unit: 1999 is 19.99 USD."""
-Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+OrderId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="The order's id.")]
+UserId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=128, description="The shopper's id: the `sub` of their token.")
+]
+ProductId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$(?!\n)", description="The product's id.")]
+Quantity = Annotated[int, msgspec.Meta(ge=1, le=10_000, description="How many pieces.")]
+MinorUnits = Annotated[
+    int, msgspec.Meta(ge=0, description="Money, in the currency's smallest unit: 1999 is 19.99 USD.")
+]
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)", description="As in ISO 4217: three letters.")]
 
 LAST_MOMENT = 253_402_300_799_999
 """The last millisecond of the year 9999, in milliseconds since 1970: ISO 8601 has four digits for a year."""
@@ -104,9 +107,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     """EventFlow's own part of an event's detail. An event of another producer comes without it."""
 
     event_id: Annotated[str, msgspec.Meta(min_length=1)]
+    """Names the fact: published twice, it is the same."""
     occurred_at: int
     """Milliseconds since 1970."""
     correlation_id: str | None = None
+    """What the event is about: the order's id, where there is one."""
     causation_id: str | None = None
     """The eventId of the event that led to this one."""
     traceparent: str | None = None

@@ -60,7 +60,9 @@ class _OrderFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     order_id: OrderId
     user_id: UserId
     items: tuple[Line, ...]
+    """What is ordered, a line for each product."""
     status: Status
+    """How far it has come."""
     created_at: str
     """ISO-8601, UTC, to the millisecond: sorts as time does."""
     total_price: MinorUnits | None = None
@@ -75,6 +77,7 @@ class ShownOrder(_OrderFields, frozen=True, kw_only=True):
     """An order as people see it: times in ISO-8601."""
 
     updated_at: str | None = None
+    """When it last changed, in ISO-8601."""
 
 
 class Order(_OrderFields, frozen=True, kw_only=True):

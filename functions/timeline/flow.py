@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property, lru_cache, partial
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -93,74 +93,98 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     """A part of the answer of GET /flow. Durations are milliseconds, times ISO-8601, shares from 0 to 1."""
 
 
+Lane = Annotated[str, msgspec.Meta(description="The service that announced it.")]
+Type = Annotated[str, msgspec.Meta(description="The event's detail-type.")]
+Count = Annotated[int, msgspec.Meta(description="How many sagas.")]
+Share = Annotated[float, msgspec.Meta(description="The part of the window's sagas, from 0 to 1.")]
+Median = Annotated[int, msgspec.Meta(description="The median, in milliseconds.")]
+P95 = Annotated[int, msgspec.Meta(description="What 95 of 100 do not exceed, in milliseconds.")]
+P99 = Annotated[int, msgspec.Meta(description="What 99 of 100 do not exceed, in milliseconds.")]
+Key = Annotated[str, msgspec.Meta(description="The path's: ten hexadecimal digits.")]
+From = Annotated[str, msgspec.Meta(description="`lane/type` of what led to it.")]
+To = Annotated[str, msgspec.Meta(description="`lane/type` of what it led to.")]
+Endings = Annotated[Mapping[Ending, int], msgspec.Meta(description="How many sagas stand how.")]
+
+
 class Durations(Told, frozen=True, kw_only=True):
-    p50: int
-    p95: int
-    p99: int
+    """How long sagas took."""
+
+    p50: Median
+    p95: P95
+    p99: P99
     max: int
+    """The longest, in milliseconds."""
 
 
 class Bar(Told, frozen=True, kw_only=True):
-    """Of the histogram: how many sagas took from `start` to less than `end`; the last bar has no end."""
+    """Of the histogram: how many sagas took so long."""
 
     start: int = msgspec.field(name="from")
+    """At least, in milliseconds."""
     end: int | None = msgspec.field(name="to", default=None)
-    count: int
+    """Less than, in milliseconds; the last bar has no end."""
+    count: Count
 
 
 class Bucket(Told, frozen=True, kw_only=True):
     """How the sagas ended that started in the `bucketMs` from here on."""
 
     minute: str
-    endings: Mapping[Ending, int]
+    """Where it begins."""
+    endings: Endings
 
 
 class NodeTold(Told, frozen=True, kw_only=True):
-    """`count`: in how many sagas it occurs; `stops`: of how many open or stuck ones it is the last event;
-    `column`: how many steps from a beginning, by the longest way.
-    """
+    """A place on the map: an event of a service."""
 
-    lane: str
-    type: str
+    lane: Lane
+    type: Type
     role: Role
+    """What it means for a saga."""
     count: int
-    share: float
+    """In how many sagas it occurs."""
+    share: Share
     stops: int
+    """Of how many open or stuck sagas it is the last event."""
     column: int
+    """How many steps from a beginning, by the longest way."""
 
 
 class EdgeTold(Told, frozen=True, kw_only=True):
-    """`start` led to `end`, both "lane/type", in `count` sagas; how long that took, over all its occurrences."""
+    """One event led to another; how long that took, over all its occurrences."""
 
-    start: str = msgspec.field(name="from")
-    end: str = msgspec.field(name="to")
-    count: int
-    share: float
-    p50: int
-    p95: int
+    start: From = msgspec.field(name="from")
+    end: To = msgspec.field(name="to")
+    count: Count
+    share: Share
+    p50: Median
+    p95: P95
 
 
 class PathNode(Told, frozen=True, kw_only=True):
-    lane: str
-    type: str
+    """A step of a path."""
+
+    lane: Lane
+    type: Type
     causes: Sequence[int]
+    """Which steps led to it, by their place in the path."""
 
 
 class Variant(Told, frozen=True, kw_only=True):
-    """A distinct path. Percentiles are over its sagas that ended; `slow` of these took longer than its p99.
+    """A distinct path. Percentiles are over its sagas that ended."""
 
-    Sagas of one path may end differently (open, stuck): `ending` is what most of them have come to.
-    """
-
-    key: str
+    key: Key
     steps: Sequence[PathNode]
+    """The path's events, causes before effects."""
     ending: Ending
-    count: int
-    share: float
-    p50: int | None = None
-    p95: int | None = None
-    p99: int | None = None
+    """What most of its sagas have come to: of one path, some may be open or stuck."""
+    count: Count
+    share: Share
+    p50: Median | None = None
+    p95: P95 | None = None
+    p99: P99 | None = None
     slow: int
+    """How many of the sagas that ended took longer than its p99."""
     examples: Sequence[SagaId]
     """The newest."""
 
@@ -173,42 +197,60 @@ class Why(StrEnum):
 
 
 class Unusual(Told, frozen=True, kw_only=True):
+    """A saga that is not like the others."""
+
     id: SagaId
     why: Why
+    """What is unusual: its path, or how long it took."""
     duration_ms: int
-    variant: str
-    share: float | None = None
-    p99: int | None = None
+    """From its start to its end, or to now."""
+    variant: Key
+    share: Share | None = None
+    p99: P99 | None = None
 
 
 class OpenCase(Told, frozen=True, kw_only=True):
+    """A saga that has not ended."""
+
     id: SagaId
     started: str
-    last_type: str
+    """When its first event occurred."""
+    last_type: Type
     ending: Ending
+    """Open, or stuck."""
 
 
 class Window(Told, frozen=True, kw_only=True):
-    """The sagas that started from `start` to `end` (exclusive, where it was asked for), or the newest of them."""
+    """The sagas that started from `from` to `to` (exclusive, where it was asked for), or the newest of them."""
 
     start: str | None = msgspec.field(name="from", default=None)
+    """The first moment: as asked for, or when the oldest of these sagas started."""
     end: str | None = msgspec.field(name="to", default=None)
-    sagas: int
+    """The last moment: as asked for, or when the newest of these sagas started."""
+    sagas: Count
     more: bool = False
     """Whether there are older ones in the window that were not read."""
-    endings: Mapping[Ending, int]
+    endings: Endings
     durations: Durations | None = None
     """Of the sagas that ended."""
     histogram: Sequence[Bar]
+    """How long the sagas took that ended."""
     minutes: Sequence[Bucket]
+    """How many sagas started when, and how they ended."""
     bucket_ms: int
+    """How long each of `minutes` is."""
     nodes: Sequence[NodeTold]
+    """The events that occur in most sagas."""
     other_nodes: int = 0
     """How many more there are than MOST_NODES, those of the fewest sagas."""
     edges: Sequence[EdgeTold]
+    """What most often led to what, among `nodes`."""
     other_edges: int = 0
+    """How many more there are than MOST_EDGES."""
     variants: Sequence[Variant]
+    """The paths that most sagas took."""
     other_variants: int = 0
+    """How many more there are than MOST_VARIANTS."""
     unusual: Sequence[Unusual]
     """The newest."""
     oldest_open: Sequence[OpenCase]
@@ -216,10 +258,14 @@ class Window(Told, frozen=True, kw_only=True):
 
 
 class VariantChange(Told, frozen=True, kw_only=True):
-    key: str
+    """A path, and how many took it in each window."""
+
+    key: Key
     steps: Sequence[PathNode]
-    share: float
-    against_share: float
+    """The path's events, causes before effects."""
+    share: Share
+    against_share: Share
+    """The same in the window to compare with."""
 
 
 class Change(StrEnum):
@@ -231,24 +277,35 @@ class Change(StrEnum):
 
 
 class EdgeChange(Told, frozen=True, kw_only=True):
-    start: str = msgspec.field(name="from")
-    end: str = msgspec.field(name="to")
-    p50: int | None = None
-    against_p50: int | None = None
+    """What led to what, and how long it took in each window."""
+
+    start: From = msgspec.field(name="from")
+    end: To = msgspec.field(name="to")
+    p50: Median | None = None
+    against_p50: Median | None = None
+    """The same in the window to compare with."""
     change: Change
+    """What became of it."""
 
 
 class Compared(Told, frozen=True, kw_only=True):
     """A window next to an earlier one: what became rarer, slower, new. Those that changed most come first."""
 
     variants: Sequence[VariantChange]
+    """Paths, by how much their shares differ."""
     edges: Sequence[EdgeChange]
+    """What led to what: first what became slower, then what is new, gone, faster, the same."""
 
 
 class Flow(Told, frozen=True, kw_only=True):
+    """What is usual in a window of time, and what is not."""
+
     window: Window
+    """What was asked for."""
     against: Window | None = None
+    """The earlier one to compare with."""
     compared: Compared | None = None
+    """The one next to the other."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,8 +33,9 @@ MOST_SUMMED = 60
 REDRIVEN = "EventRedriven"
 """Tells that an operator's redrive of a failed event succeeded. It is no step of a saga."""
 
-SagaId = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-"""The correlation id: in EventFlow, the order's id."""
+SagaId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=256, description="The correlation id: in EventFlow, the order's id.")
+]
 
 
 def key_of(saga_id: SagaId) -> str:
@@ -163,20 +164,27 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
 
     id: SagaId
     status: Status
+    """Whether it goes on."""
     ending: Ending
+    """How it stands."""
     started: str
+    """When its first event occurred."""
     last_event: str
+    """When its newest event occurred."""
     last_type: str
+    """The type of its newest event."""
     duration_ms: int
     """From its start to its end, or to now."""
     event_count: int
     """At least, where it is `cut`."""
     outcome: str | None = None
+    """The type of the event that tells how it ended."""
     failed_step: str | None = None
     """Its first failure."""
     reason: str | None = None
     """Of its first failure, else of its last outcome."""
     ended: str | None = None
+    """When it ended."""
     cut: bool = False
     """Whether it has more events than its summary is made of."""
     give_ups: int = 0
@@ -187,11 +195,15 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     """What a consumer gave up on, and what came of it."""
 
     service: str
+    """Whose function it is."""
     function: str
+    """Its logical id."""
     exception: str
     """Or Lambda's word for why it did not even run."""
     attempts: int | None = None
+    """How often it was tried."""
     redriven_at: str | None = None
+    """When the event was last sent again."""
     outcome: str | None = None
     """Of the redrive."""
 
@@ -200,14 +212,19 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     """An event of a saga, or that a consumer gave up on one."""
 
     event_id: str
+    """Names the fact, not its delivery."""
     source: str
+    """EventBridge's: who put the event."""
     lane: str
     """The service that announced it, or that gave up."""
     type: str
+    """The event's detail-type."""
     time: str
+    """When it occurred."""
     offset_ms: int
     """From the saga's start."""
     role: Role
+    """What it means for the saga."""
     detail: Any
     """What the event says; as text where that is no JSON to be read (NOT_SHOWN to whom not all of it is shown)."""
     causes: Sequence[str] = ()
@@ -225,21 +242,27 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     critical: bool = False
     """Whether it is on the critical path: the last event, what led to it, what led to that."""
     reason: str | None = None
+    """Why, where the event says so."""
     trace_id: str | None = None
     """As X-Ray spells it."""
     failure: Failure | None = None
+    """What a consumer gave up on, if this is such a record."""
 
 
 class Awaited(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What usually comes next."""
 
     lane: str
+    """The service that announces it."""
     type: str
+    """Its detail-type."""
     usual_ms: int
+    """How long after the newest event it usually comes, in milliseconds."""
 
 
 class Timeline(Listed, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     events: Sequence[Step]
+    """In the order in which they occurred."""
     truncated: bool = False
     """Whether only the newest are here: MOST_EVENTS at most, or what DynamoDB reads at once."""
     waits_for: Sequence[Awaited] = ()

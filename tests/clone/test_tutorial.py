@@ -14,13 +14,11 @@ make() {
   case "$1" in
     lint) command make lint TEMPLATES=template.yaml ;;
     test-unit) .venvs/dev/bin/python -m pytest -q tests/unit/test_{points,loyalty}.py ;;
-    test-repository) .venvs/dev/bin/python -m pytest -q tests/repository/test_{house_rules,samples,schemas}.py \
-      tests/repository/test_{operations,asked_by_aws,runbook,versions}.py ;;
     *) command make "$@" ;;
   esac
 }
 """
-"""`make lint` and the fast tests, of what a new service has to do with."""
+"""`make lint` and the unit tests, of what a new service has to do with."""
 
 
 def test_the_tutorial_leads_to_a_service_that_works_and_the_orders_under_way_notice_nothing(running):

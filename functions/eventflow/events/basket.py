@@ -17,9 +17,13 @@ class Shipping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where to send an order. Personal data: only BasketCheckedOut has it, and only orders gets it."""
 
     first_name: ShortText
+    """The addressee's first name."""
     last_name: ShortText
+    """The addressee's last name."""
     email: EMail
+    """Where the addressee can be written to."""
     address: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    """Street, place and country, as a carrier prints it."""
 
     def __repr__(self) -> str:
         return "Shipping(...)"  # whatever prints or logs an object that holds it tells nothing
@@ -37,6 +41,7 @@ class BasketCheckedOut(Fact, frozen=True, kw_only=True):
     total_price: MinorUnits
     currency: Currency
     shipping: Shipping
+    """Where to send the order."""
 
     def __post_init__(self) -> None:
         refuse_repeated_products([line.product_id for line in self.items])

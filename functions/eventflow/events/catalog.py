@@ -8,8 +8,8 @@ import msgspec
 
 from eventflow.contracts import Currency, Fact, MinorUnits, ProductId
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Category = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="What people call the product.")]
+Category = Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="What kind of product it is.")]
 
 
 class ProductFact(Fact, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from eventflow.contracts import Fact, OrderId
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _UpTo = msgspec.Meta(ge=0, le=1_000_000_000_000_000)
 Amount = Annotated[int, _UpTo] | Annotated[float, _UpTo]
-"""As the partner counts it; nothing computes with it. Limited: JSON has numbers that no table keeps (1e400)."""
+"""Limited: JSON has numbers that no table keeps (1e400)."""
 
 
 class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -19,9 +19,13 @@ class PartnerOrder(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
     order_id: OrderId
     item: Text
+    """What is ordered, in the partner's words."""
     amount: Amount
+    """As the partner counts it; nothing computes with it."""
     is_member: bool
+    """Whether the customer is a member at the partner's."""
     shipping_method: Text
+    """How it is sent, in the partner's words."""
 
 
 class PartnerOrderPlaced(Fact, frozen=True, kw_only=True):
@@ -30,6 +34,7 @@ class PartnerOrderPlaced(Fact, frozen=True, kw_only=True):
     SOURCE: ClassVar[str] = "microservice_x"
 
     body: PartnerOrder
+    """The order, as the partner words it."""
 
     @classmethod
     def detail_type(cls) -> str:
@@ -47,6 +52,10 @@ class PartnerOrderReceived(Fact, frozen=True, kw_only=True):
 
     order_id: OrderId
     item: Text
+    """What is ordered, in the partner's words."""
     amount: Amount
+    """As the partner counts it; nothing computes with it."""
     is_member: bool
+    """Whether the customer is a member at the partner's."""
     shipping_method: Text
+    """How it is sent, in the partner's words."""

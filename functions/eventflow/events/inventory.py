@@ -33,7 +33,9 @@ class InventoryFailedV1(OlderShape, frozen=True, kw_only=True):
     product_id: ProductId
     quantity: Quantity
     available_qty: Annotated[int, msgspec.Meta(ge=0)]
+    """How many pieces there were."""
     reason: str
+    """Why, in a sentence."""
 
     def newest(self) -> InventoryFailed:
         line = ShortLine(product_id=self.product_id, quantity=self.quantity, available_qty=self.available_qty)
@@ -47,4 +49,6 @@ class InventoryFailed(PerProductFact, frozen=True, kw_only=True):
     OLDER: ClassVar[Mapping[int, type[OlderShape]]] = {1: InventoryFailedV1}
 
     items: Annotated[tuple[ShortLine, ...], MAX_LINES]
+    """The lines that there was not enough stock of."""
     reason: str
+    """Why, in a sentence."""

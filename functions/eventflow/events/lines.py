@@ -27,9 +27,10 @@ class ShortLine(Pieces, frozen=True, kw_only=True):
     """A quantity of one product for which there was not enough stock."""
 
     available_qty: Annotated[int, msgspec.Meta(ge=0)]
+    """How many pieces there were."""
 
 
-MAX_LINES = msgspec.Meta(min_length=1, max_length=50)
+MAX_LINES = msgspec.Meta(min_length=1, max_length=50, description="One line for each product.")
 """A reservation is one DynamoDB transaction, which takes 100 items."""
 
 Lines = Annotated[tuple[Line, ...], MAX_LINES]

@@ -17,6 +17,7 @@ class EventRedriven(Fact, frozen=True, kw_only=True):
     order_id: str
     """The correlation id of the event that had failed."""
     service: str
+    """The service that had given it up."""
     function: str
     """Its logical id."""
     outcome: str

@@ -55,3 +55,4 @@ class OrderCancelled(OrderFact, frozen=True, kw_only=True):
     SOURCE: ClassVar[str] = "eventflow.orders"
 
     reason: str
+    """Why it is off, in a sentence."""

@@ -15,6 +15,7 @@ class PaymentSucceeded(OrderFact, frozen=True, kw_only=True):
     SOURCE: ClassVar[str] = "eventflow.payment"
 
     payment_id: str
+    """The gateway's id of the charge."""
     amount: MinorUnits | None = None
     currency: Currency | None = None
 
@@ -25,6 +26,7 @@ class PaymentRefunded(OrderFact, frozen=True, kw_only=True):
     SOURCE: ClassVar[str] = "eventflow.payment"
 
     payment_id: str
+    """The gateway's id of the charge."""
     amount: MinorUnits | None = None
     currency: Currency | None = None
 
@@ -35,6 +37,7 @@ class PaymentFailedV1(OlderShape, frozen=True, kw_only=True):
     product_id: ProductId
     quantity: Quantity
     reason: str
+    """Why, in a sentence."""
 
     def newest(self) -> PaymentFailed:
         line = Pieces(product_id=self.product_id, quantity=self.quantity)
@@ -49,3 +52,4 @@ class PaymentFailed(PerProductFact, frozen=True, kw_only=True):
 
     items: Annotated[tuple[Pieces, ...], MAX_LINES]
     reason: str
+    """Why, in a sentence."""
