@@ -10,9 +10,11 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from eventflow.api import Answer, Api
+from eventflow.contracts import Fact
 from ops import OpsError, documents, openapi
-from ops.bus import on_the_bus, sample
+from ops.bus import Event, on_the_bus, sample
 from ops.reading import read
+from ops.schemas import schemas_of
 from ops.templates import Route
 
 from ..sam_template import ALL_FUNCTIONS, ROOT, STATE_MACHINES, TEMPLATE, triggers
@@ -95,6 +97,38 @@ def test_only_what_is_open_to_anyone_takes_a_request_without_a_token():
     assert is_open == {("GET", "/products"), ("GET", "/products/{productId}")}
     assert OPENAPI["security"] == [{"users": []}]
     assert all(("401" in it["responses"]) != (route in is_open) for route, it in OPERATIONS.items())
+
+
+@pytest.mark.parametrize("document", [OPENAPI, ASYNCAPI], ids=["openapi", "asyncapi"])
+def test_every_field_says_what_it_means_in_one_line(document):
+    said = {
+        f"{name}.{field}": it.get("description", "")
+        for name, component in document["components"]["schemas"].items()
+        for field, it in component.get("properties", {}).items()
+    }
+    assert [field for field, text in said.items() if not text or "\n" in text] == []
+    # an older Python keeps a docstring's indentation: what is generated may not differ by who generates it
+    assert re.findall(r'"description": "[^"]*\\n {2}', json.dumps(document)) == []
+
+
+def test_what_was_wrong_with_a_request_is_shown_as_the_code_says_it():
+    (example,) = OPERATIONS["POST", "/orders"]["responses"]["400"]["content"]["application/problem+json"][
+        "examples"
+    ].values()
+    detail = "Object missing required field `productId`"
+    assert example["value"]["errors"] == [{"field": "productId", "detail": detail}]
+
+
+def test_a_field_or_an_event_that_does_not_say_what_it_means_is_refused():
+    class Mute(Fact, frozen=True, kw_only=True):
+        SOURCE = "eventflow.mute"
+        silent: int
+
+    Mute.__doc__ = None
+    with pytest.raises(OpsError, match=r"Mute: say in a docstring what `silent` means"):
+        schemas_of(Mute)
+    with pytest.raises(OpsError, match=r"Mute: say in a docstring of the event what it means"):
+        _ = Event(Mute, (), ()).meaning
 
 
 def described(handler: Any, method: str = "GET", path: str = "/orders") -> dict[str, Any]:

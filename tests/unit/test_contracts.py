@@ -59,6 +59,8 @@ def values(of: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.VarTupleType():
             once_each = {"unique_by": lambda line: line.product_id}
             return st.lists(values(of.item_type), min_size=of.min_length or 0, max_size=4, **once_each).map(tuple)
+        case inspect.Metadata():
+            return values(of.type)
         case inspect.StructType():
             return st.builds(of.cls, **{field.name: values(field.type) for field in of.fields})
     raise NotImplementedError(of)
