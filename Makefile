@@ -215,7 +215,7 @@ clean: down ## Remove all that make made, virtual environments too
 
 # Both at once: installing is mostly waiting.
 venvs:
-	@$(MAKE) --no-print-directory --jobs 2 $(VENVS)
+	@$(MAKE) --no-print-directory --jobs 2 $(VENVS) ASKED="$(MAKECMDGOALS)"
 
 # One virtual environment for the developer's tools; one, for the emulator, that represents Lambda's own runtime; and
 # one for tests, which represents the runtime of a year ago.
@@ -239,6 +239,6 @@ $(UV): requirements-dev.txt .venvs/python
 # Remembers the Python: another PYTHON= makes both again, no PYTHON= keeps them.
 .venvs/python: remember-python
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
-	  { echo "error: \`$(PYTHON)\` is no Python 3.11, 3.12 or 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
+	  { echo "error: \`$(PYTHON)\` is no Python 3.11, 3.12 or 3.13; name one: make $(or $(ASKED),$(MAKECMDGOALS)) PYTHON=python3.13" >&2; exit 1; }
 	@mkdir -p .venvs
 	@echo $(PYTHON) | cmp -s - $@ || echo $(PYTHON) > $@

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+import msgspec
+
 from eventflow.contracts import Fact
 
 FUNCTIONS = Path(__file__).resolve().parent.parent / "functions"
@@ -282,7 +284,7 @@ def meanings(kind: type[Any]) -> dict[str, str]:
     """What the docstrings under a Struct's fields say, by the names that they have on the wire."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__):
-        if each.__module__.partition(".")[0] in ("msgspec", "builtins"):
+        if not issubclass(each, msgspec.Struct) or each is msgspec.Struct:
             continue
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
         assert isinstance(tree, ast.ClassDef)
