@@ -236,5 +236,5 @@ def test_a_wrong_python_is_one_clear_line(clone):
     # then
     assert finished.returncode != 0
     (error,) = errors(finished)
-    assert "is no Python 3.11, 3.12 or 3.13" in error
+    assert "is no Python 3.11, 3.12 or 3.13; name one: make up PYTHON=" in error
     assert not (clone / ".venvs").exists()

@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -19,10 +18,9 @@ CONTENT_TYPES = {
 }
 
 REGION = os.environ["AWS_REGION"]
-SIGN_IN_URL = (
-    os.environ.get("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER")
-    or os.environ.get("AWS_ENDPOINT_URL")
-    or f"https://cognito-idp.{REGION}.amazonaws.com"
+# An emulator answers for all of AWS where this page is, by whatever name and port a browser reaches it.
+SIGN_IN_URL = os.environ.get("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER") or (
+    "/" if "AWS_ENDPOINT_URL" in os.environ else f"https://cognito-idp.{REGION}.amazonaws.com"
 )
 X_RAY = f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}#xray:traces/{{traceId}}"
 SETTINGS = {
@@ -47,7 +45,7 @@ HEADERS = {
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self'",
-            f"connect-src 'self' {urlsplit(SIGN_IN_URL).scheme}://{urlsplit(SIGN_IN_URL).netloc}",
+            " ".join(["connect-src 'self'", *([] if SIGN_IN_URL == "/" else [SIGN_IN_URL])]),
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

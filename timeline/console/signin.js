@@ -5,7 +5,7 @@ import { settings } from "./settings.js";
 import { signIn, SignInFailed } from "./session.js";
 import { element, say } from "./dom.js";
 
-const HOST = new URL(settings.signInUrl).host;
+const HOST = new URL(settings.signInUrl, location.href).host;
 
 /**
  * @param {string} reason Why it is shown, if the reader did not ask for it.
