@@ -5,6 +5,7 @@ import json
 import pytest
 
 from local.cloud import ROOT
+from ops.pages import asyncapi_page
 
 from .test_timeline_console import expect
 
@@ -46,3 +47,15 @@ def test_the_buss_page_shows_every_event_and_its_parser_has_nothing_against_the_
     for channel in document["channels"].values():
         expect(page.get_by_text(channel["address"], exact=True).first).to_be_visible()
     expect(page.get_by_text("Error: There are errors in your Asyncapi document")).to_have_count(0)
+
+
+def test_the_buss_page_says_that_a_document_breaks_the_standard(opened, tmp_path):
+    # given a document whose operation is on a channel that is none
+    document = json.loads((API / "asyncapi.json").read_text())
+    next(iter(document["operations"].values()))["channel"] = {"$ref": "#/info"}
+    (tmp_path / "renderers").symlink_to(API / "renderers")
+    (tmp_path / "asyncapi.html").write_text(asyncapi_page(document))
+
+    # when, then
+    page = opened(tmp_path / "asyncapi.html")
+    expect(page.get_by_text("Error: There are errors in your Asyncapi document")).to_be_visible()
