@@ -98,8 +98,14 @@ class Resolver:
                 return self.values.get(name, node)
             case {"Fn::If": [condition, then, otherwise]}:
                 return self.resolved(then if self.holds(condition) else otherwise)
+            case {"Condition": str(condition), **rest} if not rest:
+                return self.holds(condition)
             case {"Fn::Not": [condition]}:
                 return not self.resolved(condition)
+            case {"Fn::And": conditions}:
+                return all(map(self.resolved, conditions))
+            case {"Fn::Or": conditions}:
+                return any(map(self.resolved, conditions))
             case {"Fn::Equals": [first, second]}:
                 return str(self.resolved(first)) == str(self.resolved(second))
             case {"Fn::FindInMap": [name, first, second]}:
