@@ -45,7 +45,7 @@ replay_command = commands.add_parser(
     "sets neither AWS_PROFILE nor AWS_ACCESS_KEY_ID; otherwise where the shell points.",
 )
 replay_command.add_argument("--since", required=True, help="events from here on: 2h (ago; s, m, h, d) or ISO 8601")
-replay_command.add_argument("--until", default="", help="up to here, written alike (default: now)")
+replay_command.add_argument("--until", default="", help="up to here, in the same form (default: now)")
 replay_command.add_argument(
     "--rule",
     default="",
@@ -73,12 +73,12 @@ timeline_command.add_argument(
 sagas_command = commands.add_parser(
     "sagas",
     help="list sagas, newest first",
-    description="List sagas, newest first: all, or those that answer to all that is asked. Of a long list it reads the "
-    "newest 2,000, and says how many it read. It needs PYTHONPATH=functions, which `make sagas` sets.",
+    description="List sagas, newest first: all, or those that fit every option. Of a long list it reads the newest "
+    "2,000, and says how many it read. It needs PYTHONPATH=functions, which `make sagas` sets.",
 )
 sagas_command.add_argument("--ending", default="", help="succeeded, failed, calledOff, open or stuck")
 sagas_command.add_argument("--since", default="", help="begun from here on: 2h (ago; s, m, h, d) or ISO 8601")
-sagas_command.add_argument("--until", default="", help="begun before, written alike (default: now)")
+sagas_command.add_argument("--until", default="", help="begun before, in the same form (default: now)")
 sagas_command.add_argument("--type", default="", help="with an event of this type")
 sagas_command.add_argument("--service", default="", help="with an event of this service's lane")
 sagas_command.add_argument("--slower", default="", help="that took, or are open for, longer than this: 500ms, 2s, 5m")
@@ -111,8 +111,8 @@ attach_command = commands.add_parser(
     "attach",
     help="attach a timeline to any bus",
     description="Attach a timeline to any bus: look at an event or more of a file, or listen to the bus for a minute, "
-    "propose the timeline's parameters, draw what they make of the events, and on yes deploy a stack of its own. What "
-    "listens goes when it ends. The bus and its producers stay as they are.",
+    "propose the timeline's parameters, draw what they make of the events, and if you say yes, deploy a stack of its "
+    "own. What listens goes when it ends. The bus and its producers stay as they are.",
 )
 attach_command.add_argument("bus", help="its name")
 attach_command.add_argument("--sample", default="", metavar="FILE", help="events, instead of listening")
@@ -188,9 +188,9 @@ smoke_command.add_argument("--junit", type=Path, metavar="FILE", help="write a J
 
 load_command = commands.add_parser(
     "load",
-    help="how does this deployed stack do under so many orders a second?",
-    description="Place so many orders a second, however slow the answers are; follow each to its end; then check the "
-    "saga's rules over all of them, read from outside: each ended as the payment gateway decides, payments and "
+    help="how does this deployed stack do under load?",
+    description="Place a number of orders each second, also while answers are slow; follow each to its end; then check "
+    "the saga's rules over all of them, read from outside: each ended as the payment gateway decides, payments and "
     "reservations agree with it, the stock is exact, no failed queue holds more. It has users and products of its own, "
     "and deletes them. It ends with 1 if a rule is broken. It needs PYTHONPATH=functions, which `make load` sets.",
 )

@@ -32,8 +32,8 @@ def document() -> Json:
         }
         reference = {"channel": {"$ref": f"#/channels/{channel}"}}
         for service in dict.fromkeys(it.service for it in event.announcers):
-            upon = " or ".join(it.upon for it in event.announcers if it.service == service)
-            said = {"summary": f"{service} announces it.", "description": f"Upon {upon}."}
+            why = " or ".join(it.why for it in event.announcers if it.service == service)
+            said = {"summary": f"{service} announces it.", "description": f"{why[0].upper()}{why[1:]}."}
             operations[f"{service}.announces.{channel}"] = {"action": "send", **reference, **said}
         for listener in event.listeners:
             follows = ", ".join(it.detail_type() for it in listener.announces)

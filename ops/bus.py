@@ -25,11 +25,12 @@ from relay.publish import announced
 
 @dataclass(frozen=True)
 class Announcer:
-    """Who announces an event, and upon what: a request (`POST /orders`) or another event."""
+    """Who announces an event, and why: `after POST /orders`, `after OrderCreated`, `by a decision of its own`."""
 
     service: str
-    upon: str
+    why: str
     event: type[Fact] | None = None
+    """The event that it comes after."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,13 @@ def _listeners(fact: type[Fact]) -> Iterator[Listener]:
 
 def _announcers(fact: type[Fact], listeners: dict[type[Fact], tuple[Listener, ...]]) -> list[Announcer]:
     requested = [
-        Announcer(route.function.service, f"{route.method} {route.path}")
+        Announcer(route.function.service, f"after {route.method} {route.path}")
         for path in APIS
         for route in routes(path)
         if fact in constructed(read(handler_of(route)))
     ]
     caused = [
-        Announcer(listener.service, cause.detail_type(), cause)
+        Announcer(listener.service, f"after {cause.detail_type()}", cause)
         for cause, heard in listeners.items()
         for listener in heard
         if fact in listener.announces
@@ -134,14 +135,14 @@ def _announcers(fact: type[Fact], listeners: dict[type[Fact], tuple[Listener, ..
     source = source_of(fact)
     if not found and source.startswith("eventflow."):
         raise OpsError(f"{fact.detail_type()}: no route, no consumer and no command announces it")
-    return found or [Announcer("any service" if source == ANYONE else source, "a decision of its own")]
+    return found or [Announcer("any service" if source == ANYONE else source, "by a decision of its own")]
 
 
 def _commands(fact: type[Fact]) -> Iterator[Announcer]:
     """The operators' commands that announce it."""
     for path, called in _called_by_commands().items():
         if fact.__name__ in called:
-            yield Announcer("operations", f"a command of operators ({path.relative_to(ROOT)})")
+            yield Announcer("operations", f"by a command of operators ({path.relative_to(ROOT)})")
 
 
 @cache

@@ -105,7 +105,9 @@ def _names(event: Event) -> str:
 
 
 def _announcer(it: Announcer) -> str:
-    return f"{it.service}, upon " + (f"[{it.upon}]({it.upon}.md)" if it.event else it.upon)
+    if it.event:
+        return f"{it.service}, after [{it.event.detail_type()}]({it.event.detail_type()}.md)"
+    return f"{it.service}, {it.why}"
 
 
 def _listener(it: Listener) -> str:
@@ -122,7 +124,7 @@ def _consequences(event: Event) -> str:
         for fact in (listener.announces or (None,))
     ]
     if not edges:
-        return "No service acts upon it.\n"
+        return "No service acts on it.\n"
     told = sorted({fact.detail_type() for it in event.listeners for fact in it.announces})
     links = ", ".join(f"[{name}]({name}.md)" for name in told) or "no other event"
     return "\n".join(("```mermaid", "flowchart LR", *edges, "```", "", f"What may follow: {links}.", ""))

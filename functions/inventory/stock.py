@@ -29,7 +29,7 @@ from eventflow.transition import Change, Rows, transition
 class Status(StrEnum):
     RESERVED = "RESERVED"
     REFUSED = "REFUSED"
-    """Stock did not suffice."""
+    """There was not enough stock."""
     RELEASED = "RELEASED"
     CANCELLED = "CANCELLED"
     """Cancelled with nothing reserved."""
@@ -94,7 +94,7 @@ class BelowZero(Exception):
 
 
 class OutOfStock(Exception):
-    """A reservation's lines that stock does not suffice for. Nothing was written."""
+    """A reservation's lines for which there is not enough stock. Nothing was written."""
 
     def __init__(self, short: tuple[ShortLine, ...]) -> None:
         super().__init__(", ".join(f"{line.product_id}: {line.available_qty} of {line.quantity}" for line in short))
@@ -104,7 +104,7 @@ class OutOfStock(Exception):
 def reserve(rows: Rows[Reservation], order: OrderCreated, cause: Received[Fact]) -> None:
     """Do: reserve every line of the order, or none if there is not enough stock.
 
-    `rows.write` raises OutOfStock: that stock suffices is part of the write's condition, so nobody reads it first.
+    `rows.write` raises OutOfStock: enough stock is part of the write's condition, so nobody reads it first.
     """
     try:
         transition(rows, order.order_id, lambda seen: set_aside(seen, order), cause=cause, probably_new=True)

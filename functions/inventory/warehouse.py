@@ -32,7 +32,7 @@ def move(table: str, product_id: ProductId, by: int) -> dict[str, Any]:
 
 
 def available(reason: dict[str, Any]) -> int:
-    """How much there was, where stock did not suffice."""
+    """How much there was, where it was not enough."""
     return int(reason.get("Item", {}).get("availableQty", {"N": "0"})["N"])
 
 

@@ -196,7 +196,7 @@ _VETOES = {"PaymentFailed": Status.PAYMENT_FAILED, "InventoryFailed": Status.INV
 
 
 def step_failed(order: Order | None, failure: StepFailed, detail_type: str, now: int) -> Change[Order] | None:
-    """A service vetoes the order, be it confirmed already: who may veto is open, so none is waited for.
+    """A service vetoes the order. Nobody knows who may veto, so nobody waits for it: a confirmed order is vetoed too.
 
     Raises UnknownOrder.
     """

@@ -234,7 +234,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     cause_missing: bool = False
     """Whether that is not kept here."""
     inferred: bool = False
-    """Whether `causes` is no more than what came before, for no event of the saga says what led to it."""
+    """Whether `causes` is only what came before, because no event of the saga says what led to it."""
     gap_ms: int | None = None
     """From the last of its causes."""
     usual_ms: int | None = None

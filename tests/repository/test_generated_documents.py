@@ -205,15 +205,20 @@ def test_every_listener_of_the_templates_is_named():
 @pytest.mark.parametrize(
     ("event", "told"),
     [
-        ("OrderCreated", ["orders, upon POST /orders", "orders, upon [BasketCheckedOut](BasketCheckedOut.md)"]),
+        ("OrderCreated", ["orders, after POST /orders", "orders, after [BasketCheckedOut](BasketCheckedOut.md)"]),
         ("OrderCreated", ["payment, by `PaymentFunction`", "fraud-detection, by `FraudDetectionFunction`, of another"]),
         ("PaymentFailed", ["What may follow: [OrderCancelled](OrderCancelled.md).", "Version 1.0", "Version 2.0"]),
         ("InventoryReserved", ["What may follow: [OrderConfirmed](OrderConfirmed.md)."]),
         ("BasketCheckedOut", ["through the queue `Checkouts`", "`shipping.email`", "`items[].quantity`"]),
-        ("EventRedriven", ["operations, upon a command of operators (ops/redriven.py)", "No service acts upon it."]),
+        ("EventRedriven", ["operations, by a command of operators (ops/redriven.py)", "No service acts on it."]),
         (
             "StepFailed",
-            ["such as `FraudCheckFailed`", "any service, upon", "orders, by `OrdersSagaFunction`", "- version: any"],
+            [
+                "such as `FraudCheckFailed`",
+                "any service, by a decision",
+                "orders, by `OrdersSagaFunction`",
+                "- version: any",
+            ],
         ),
         ("microservice_x_test_event", ["What may follow: [PartnerOrderReceived](PartnerOrderReceived.md)."]),
     ],

@@ -13,6 +13,8 @@ from ..sam_template import ROOT
 INSTEAD = {
     r"mend(s|ed|ing)?": "fix",
     r"anew": "again",
+    r"upon": "on, after, by",
+    r"suffic(e|es|ed|ing)": "is enough, there is enough",
     r"alone": "only",
     r"who(m|so)?ever": "anyone who, everyone who, the one who",
     r"whichever|wherever": "any, where, when",
@@ -75,7 +77,9 @@ def found_in(name: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("word", ["mended", "Anew", "whoever", "for ever", "save for", "bears", "Thus", "at hand"])
+@pytest.mark.parametrize(
+    "word", ["mended", "Anew", "whoever", "for ever", "save for", "bears", "Thus", "at hand", "Upon", "suffices"]
+)
 def test_a_word_of_the_list_is_found(word):
     assert WORDS.search(f"and {word} it")
 

@@ -183,7 +183,7 @@ MUTANTS = (
         "{Status.RESERVED: -1}",
     ),
     Mutant(
-        "stock is taken whether it suffices or not",
+        "stock is taken whether there is enough or not",
         "inventory/warehouse.py",
         '        update["ConditionExpression"] = "availableQty >= :needed"\n',
         '        update["ConditionExpression"] = "availableQty >= :needed OR availableQty < :needed"\n',

@@ -395,7 +395,7 @@ def test_short_lines_are_told_with_what_there_is_of_them(database):
     )
 
 
-def test_a_line_that_stock_suffices_for_is_not_short(database):
+def test_a_line_with_enough_stock_is_not_short(database):
     cancelled_for(database, NOT_THIS, NOT_THIS, TAKEN)
     with pytest.raises(OutOfStock) as out:
         WAREHOUSE.write("o1", RESERVED, 1, None)
