@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -598,3 +599,26 @@ def test_sam_build_says_in_one_line_where_it_cannot_ship_bytecode(tmp_path, runt
     # `sam build` shows what a makefile writes to stdout, and of stderr nothing where all went well
     assert [line[:14] for line in built.stdout.splitlines() if "Warning" in line] == ["Warning: no py"] * said
     assert bool(list(tmp_path.rglob("*.pyc"))) is not bool(said)
+
+
+@pytest.mark.parametrize(("is_cached", "asked"), [(True, ["--offline"]), (False, ["--offline", ""])])
+def test_the_layer_is_built_from_what_is_cached_and_only_else_from_the_network(tmp_path, is_cached, asked):
+    # given a uv that has everything in its cache, or nothing
+    uv = tmp_path / "uv"
+    uv.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\ncase "$*" in *--offline*) {str(is_cached).lower()};; esac\n'
+    )
+    uv.chmod(0o755)
+
+    # when
+    subprocess.run(
+        ["make", "-C", ROOT / "layer", "build-Dependencies", f"ARTIFACTS_DIR={tmp_path}"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=True,
+    )
+
+    # then
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert ["--offline" * ("--offline" in call) for call in calls] == asked
+    assert all("--requirement requirements.txt" in call for call in calls)
