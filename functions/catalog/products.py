@@ -12,6 +12,8 @@ from eventflow.events import ProductChanged, ProductRemoved
 from eventflow.events.catalog import Category, Name
 from eventflow.transition import Change
 
+NewProductId = Annotated[str, msgspec.Meta(pattern=r"^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,64}$(?!\n)")]
+"""A ProductId, but not `.` or `..`: in a path these mean another place."""
 UnitPrice = Annotated[MinorUnits, msgspec.Meta(le=1_000_000_000)]
 
 
@@ -29,7 +31,7 @@ class ProductRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
 
 class NewProductRequest(ProductRequest, frozen=True, kw_only=True):
-    product_id: ProductId | UnsetType = UNSET
+    product_id: NewProductId | UnsetType = UNSET
     """Its id, if the operator minds what it is."""
 
 

@@ -326,7 +326,7 @@ def test_a_product_without_one_of_these_is_none(db, name):
     assert call("POST", "/products", incomplete, claims=OPERATOR).wrong_fields == [name]
 
 
-@pytest.mark.parametrize("product", ["", "a mug", "m" * 65, "mug\n", None, 7])
+@pytest.mark.parametrize("product", ["", "a mug", "m" * 65, "mug\n", None, 7, ".", ".."])
 def test_an_id_that_none_can_have_is_refused(db, product):
     assert create(product).wrong_fields == ["productId"]
 
