@@ -24,6 +24,9 @@ def free_port() -> int:
 def clone_into(folder: Path) -> Path:
     clone = folder / "a clone"
     shutil.copytree(ROOT, clone, ignore=NOT_COPIED)
+    commit = "-c user.name=newcomer -c user.email=newcomer@example.com commit --quiet --message cloned"
+    for what in ("init --quiet", "add --all", commit):
+        subprocess.run(["git", *what.split()], cwd=clone, check=True)
     (clone / ".venvs").symlink_to(ROOT / ".venvs")
     return clone
 

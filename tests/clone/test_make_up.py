@@ -5,6 +5,8 @@ import json
 import re
 import socket
 
+from samtranslator.yaml_helper import yaml_parse
+
 from local.cloud import ROOT
 
 from .clones import env_of, errors, free_port, run
@@ -28,7 +30,7 @@ make() { case "$1" in test | lint) echo "make $1 is what runs this" ;; *) comman
 
 def answers(template: str, stack_name: str) -> str:
     """To `sam deploy --guided`: another stack name, otherwise what it proposes."""
-    parameters = re.findall(r"^    Type: (?:String|Number|CommaDelimitedList)$", (ROOT / template).read_text(), re.M)
+    parameters = yaml_parse((ROOT / template).read_text())["Parameters"]
     region, roles_and_rollback, where_to_save = [""], ["", ""], ["", "", ""]
     confirmation = ["n"]
     return "\n".join([stack_name, *region, *[""] * len(parameters), *confirmation, *roles_and_rollback, *where_to_save])
