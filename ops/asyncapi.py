@@ -25,7 +25,7 @@ def document() -> Json:
         channel = event.name
         messages = {version: _message(event, version, schema, schemas) for version, schema in event.schemas.items()}
         channels[channel] = {
-            "address": f"{event.source}/{event.name}",
+            "address": None if event.source == ANYONE else f"{event.source}/{event.name}",
             "title": event.name,
             "description": event.meaning,
             "messages": {_name(event, version): message for version, message in messages.items()},
@@ -64,7 +64,7 @@ def document() -> Json:
 
 
 def _name(event: Event, version: str) -> str:
-    return f"{event.name}-{version}"
+    return event.name if event.source == ANYONE else f"{event.name}-{version}"
 
 
 def _message(event: Event, version: str, schema: Json, schemas: Json) -> Json:
@@ -79,7 +79,7 @@ def _message(event: Event, version: str, schema: Json, schemas: Json) -> Json:
     said: dict[str, Any] = sent["detail"]
     return {
         "name": event.name,
-        "title": f"{event.name} {version}",
+        "title": _name(event, version).replace("-", " "),
         "summary": event.meaning,
         "headers": {
             "type": "object",

@@ -40,7 +40,8 @@ what follows from it. [asyncapi.json](../api/asyncapi.json) says the same to mac
 ## The map
 
 From left to right: who announces an event, and which services listen. The timeline listens to all of them, and is not
-drawn. [StepFailed](StepFailed.md) is whatever a service calls its own event: any type that ends in `Failed`.
+drawn. [StepFailed](StepFailed.md) is any service's own event whose type ends in `Failed` and that has an `orderId`:
+orders takes it as a veto of that order, as it does `PaymentFailed`.
 
 ```mermaid
 flowchart LR

@@ -212,17 +212,18 @@ class Operation:
         return sorted(found.values(), key=lambda it: (it.status, it.title))
 
     def _invalid(self) -> Problem | None:
-        """What is answered to an empty body; without a body, to the first parameter that may not be empty."""
+        """What is answered to an empty body; without a body, to the first parameter that is no number or too long."""
         try:
             if self.body:
                 msgspec.json.decode(b"{}", type=self.body)
-            for it in self.parameters:
-                Api.checked(it.name, "", it.kind)
+            for text in ("x", "x" * 300):
+                for it in self.parameters:
+                    Api.checked(it.name, text, it.kind)
         except msgspec.ValidationError as error:
             return field_is_wrong(str(error))
         except Problem as problem:
             return problem
-        return None
+        return Problem(400, "Invalid request", STANDARD[400], self.parameters[0].name) if self.parameters else None
 
     @property
     def id(self) -> str:

@@ -73,7 +73,10 @@ def components_of(kinds: Sequence[Any], ref_template: str) -> tuple[list[Json], 
     That is the docstring under the field, or the description of its type. Raises OpsError where it has neither.
     """
     shapes, components = msgspec.json.schema_components(kinds, ref_template=ref_template)
-    structs = {it.__name__: it for it in _structs_in(msgspec.inspect.multi_type_info(kinds))}
+    structs: dict[str, type[msgspec.Struct]] = {}
+    for struct in _structs_in(msgspec.inspect.multi_type_info(kinds)):
+        if structs.setdefault(struct.__name__, struct) is not struct:
+            raise OpsError(f"{struct.__module__}.{struct.__name__}: there is another of this name; rename one")
     for component in components.values():
         if "description" in component:  # until Python 3.13 a docstring has its indentation
             component["description"] = " ".join(component["description"].split())

@@ -27,6 +27,7 @@ class CheckoutRequest(Shipping, frozen=True, kw_only=True, forbid_unknown_fields
     """Where to send it, and the total that the shopper saw. Nothing else is accepted, no card data either."""
 
     expected_total: MinorUnits | UnsetType = UNSET
+    """The total that the shopper saw, in the smallest unit. If it is another one now, the answer is 409."""
 
     def shipping(self) -> Shipping:
         return msgspec.convert(msgspec.to_builtins(self), Shipping)
@@ -38,8 +39,9 @@ class ShownLine(Pieces, frozen=True, kw_only=True):
     name: str | None = None
     """What people call the product."""
     unit_price: MinorUnits | None = None
+    """The price of one piece, in the currency's smallest unit."""
     line_total: MinorUnits | None = None
-    """The price of all its pieces."""
+    """The price of all its pieces, in the currency's smallest unit."""
 
 
 class ShownBasket(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -48,7 +50,9 @@ class ShownBasket(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     items: tuple[ShownLine, ...]
     """In the order in which they were put."""
     total_price: MinorUnits | None
-    """None where it cannot be one order: a product is no longer sold, or there are several currencies."""
+    """The sum of its lines, in the currency's smallest unit. Null where it cannot be one order: a product is no longer
+    sold, or there are several currencies.
+    """
     currency: Currency | None = None
 
 
@@ -62,6 +66,7 @@ class CurrentTotal(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the basket costs now."""
 
     total_price: MinorUnits
+    """The sum of the basket's lines, in the currency's smallest unit."""
     currency: Currency
 
     @classmethod
@@ -78,7 +83,7 @@ class NothingToCheckOut(Exception):
 
 
 class TotalChanged(Exception):
-    """The basket has another total than the shopper expects. `quote` is its total now."""
+    """The basket has another total than the shopper expects. The answer has its total now."""
 
     def __init__(self, expected: MinorUnits, quote: Quote) -> None:
         super().__init__(f"the basket's total is now {quote.total_price} {quote.currency}, not {expected}")

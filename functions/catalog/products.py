@@ -23,6 +23,7 @@ class ProductRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     name: Name
     category: Category
     unit_price: UnitPrice
+    """The price of one piece, in the currency's smallest unit."""
     currency: Currency
     description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     """What there is to say of it."""
@@ -42,6 +43,7 @@ class ShownProduct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     name: Name
     category: Category
     unit_price: UnitPrice
+    """The price of one piece, in the currency's smallest unit."""
     currency: Currency
     description: str = ""
     """What there is to say of it."""

@@ -57,7 +57,7 @@ class ShownStockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel",
     available_qty: int
     """How many pieces may still be sold."""
     updated_at: str | None = None
-    """ISO-8601."""
+    """When it last changed, in ISO-8601."""
 
 
 class StockLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -82,7 +82,7 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forb
     by: Annotated[int, msgspec.Meta(ge=-1_000_000_000, le=1_000_000_000)]
     """How many pieces come in; below 0, how many go out."""
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    """Why, for those who read it later."""
+    """Why; it is logged."""
 
     def __post_init__(self) -> None:
         if not self.by:

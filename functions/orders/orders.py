@@ -64,8 +64,9 @@ class _OrderFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     status: Status
     """How far it has come."""
     created_at: str
-    """ISO-8601, UTC, to the millisecond: sorts as time does."""
+    """When it was accepted, in ISO-8601, UTC, to the millisecond: it sorts as time does."""
     total_price: MinorUnits | None = None
+    """The sum of its lines, in the currency's smallest unit."""
     currency: Currency | None = None
     shipping: Shipping | None = None
     """Personal data, of a basket's order: kept here, announced nowhere."""

@@ -100,10 +100,10 @@ Share = Annotated[float, msgspec.Meta(description="The part of the window's saga
 Median = Annotated[int, msgspec.Meta(description="The median, in milliseconds.")]
 P95 = Annotated[int, msgspec.Meta(description="What 95 of 100 do not exceed, in milliseconds.")]
 P99 = Annotated[int, msgspec.Meta(description="What 99 of 100 do not exceed, in milliseconds.")]
-Key = Annotated[str, msgspec.Meta(description="The path's: ten hexadecimal digits.")]
-From = Annotated[str, msgspec.Meta(description="`lane/type` of what led to it.")]
-To = Annotated[str, msgspec.Meta(description="`lane/type` of what it led to.")]
-Endings = Annotated[Mapping[Ending, int], msgspec.Meta(description="How many sagas stand how.")]
+Key = Annotated[str, msgspec.Meta(description="The key of a path: ten hexadecimal digits.")]
+From = Annotated[str, msgspec.Meta(description="The cause, as `lane/type`.")]
+To = Annotated[str, msgspec.Meta(description="The effect, as `lane/type`.")]
+Endings = Annotated[Mapping[Ending, int], msgspec.Meta(description="How many sagas there are of each ending.")]
 
 
 class Durations(Told, frozen=True, kw_only=True):
@@ -130,7 +130,7 @@ class Bucket(Told, frozen=True, kw_only=True):
     """How the sagas ended that started in the `bucketMs` from here on."""
 
     minute: str
-    """Where it begins."""
+    """When it begins."""
     endings: Endings
 
 
@@ -186,7 +186,7 @@ class Variant(Told, frozen=True, kw_only=True):
     slow: int
     """How many of the sagas that ended took longer than its p99."""
     examples: Sequence[SagaId]
-    """The newest."""
+    """Its newest sagas, three at most."""
 
 
 class Why(StrEnum):
@@ -216,6 +216,7 @@ class OpenCase(Told, frozen=True, kw_only=True):
     started: str
     """When its first event occurred."""
     last_type: Type
+    """The type of its newest step."""
     ending: Ending
     """Open, or stuck."""
 
@@ -240,21 +241,21 @@ class Window(Told, frozen=True, kw_only=True):
     bucket_ms: int
     """How long each of `minutes` is."""
     nodes: Sequence[NodeTold]
-    """The events that occur in most sagas."""
+    """The most frequent events, 100 at most."""
     other_nodes: int = 0
-    """How many more there are than MOST_NODES, those of the fewest sagas."""
+    """How many events are not in `nodes`."""
     edges: Sequence[EdgeTold]
-    """What most often led to what, among `nodes`."""
+    """What most often led to what, among `nodes`: 200 at most."""
     other_edges: int = 0
-    """How many more there are than MOST_EDGES."""
+    """How many are not in `edges`."""
     variants: Sequence[Variant]
-    """The paths that most sagas took."""
+    """The most frequent paths, 50 at most."""
     other_variants: int = 0
-    """How many more there are than MOST_VARIANTS."""
+    """How many paths are not in `variants`."""
     unusual: Sequence[Unusual]
-    """The newest."""
+    """The newest sagas that are not like the others, 50 at most."""
     oldest_open: Sequence[OpenCase]
-    """Of all that are open in the window, those that were not read too."""
+    """Those that are open for longest, ten at most. Not all of them are among the sagas that were read."""
 
 
 class VariantChange(Told, frozen=True, kw_only=True):

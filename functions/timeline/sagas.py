@@ -170,19 +170,19 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     started: str
     """When its first event occurred."""
     last_event: str
-    """When its newest event occurred."""
+    """When its newest step occurred: not a give-up, nor a redrive."""
     last_type: str
-    """The type of its newest event."""
+    """The type of its newest step."""
     duration_ms: int
-    """From its start to its end, or to now."""
+    """From its start to its end, or to now, in milliseconds."""
     event_count: int
-    """At least, where it is `cut`."""
+    """How many events it has; at least so many, if it is `cut`."""
     outcome: str | None = None
-    """The type of the event that tells how it ended."""
+    """The type of its newest outcome; what it undoes may still be missing."""
     failed_step: str | None = None
-    """Its first failure."""
+    """The type of its first failure."""
     reason: str | None = None
-    """Of its first failure, else of its last outcome."""
+    """Why: of its first failure, or else of its newest outcome."""
     ended: str | None = None
     """When it ended."""
     cut: bool = False
@@ -197,24 +197,24 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     service: str
     """Whose function it is."""
     function: str
-    """Its logical id."""
+    """Its name in Lambda."""
     exception: str
-    """Or Lambda's word for why it did not even run."""
+    """Its exception, or Lambda's word for why it did not even run."""
     attempts: int | None = None
     """How often it was tried."""
     redriven_at: str | None = None
-    """When the event was last sent again."""
+    """When a redrive of the event succeeded."""
     outcome: str | None = None
-    """Of the redrive."""
+    """What came of the redrive."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """An event of a saga, or that a consumer gave up on one."""
 
     event_id: str
-    """Names the fact, not its delivery."""
+    """The producer's id of the fact; EventBridge's, if it gave none."""
     source: str
-    """EventBridge's: who put the event."""
+    """EventBridge's `source` of the event."""
     lane: str
     """The service that announced it, or that gave up."""
     type: str
@@ -222,11 +222,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     time: str
     """When it occurred."""
     offset_ms: int
-    """From the saga's start."""
+    """From the saga's start, in milliseconds."""
     role: Role
     """What it means for the saga."""
     detail: Any
-    """What the event says; as text where that is no JSON to be read (NOT_SHOWN to whom not all of it is shown)."""
+    """What the event says; as text where it is no JSON. Where not all of it may be shown, a sentence says so."""
     causes: Sequence[str] = ()
     """The ids of those events of the saga that led to it."""
     causation_id: str | None = None
@@ -236,9 +236,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     inferred: bool = False
     """Whether `causes` is only what came before, because no event of the saga says what led to it."""
     gap_ms: int | None = None
-    """From the last of its causes."""
+    """From the last of its causes, in milliseconds."""
     usual_ms: int | None = None
-    """What that gap usually is. Operators only."""
+    """What that gap usually is, in milliseconds. Operators only."""
     critical: bool = False
     """Whether it is on the critical path: the last event, what led to it, what led to that."""
     reason: str | None = None
@@ -257,16 +257,16 @@ class Awaited(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     type: str
     """Its detail-type."""
     usual_ms: int
-    """How long after the newest event it usually comes, in milliseconds."""
+    """How long after its cause it usually comes, in milliseconds."""
 
 
 class Timeline(Listed, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     events: Sequence[Step]
     """In the order in which they occurred."""
     truncated: bool = False
-    """Whether only the newest are here: MOST_EVENTS at most, or what DynamoDB reads at once."""
+    """Whether only the newest are here: 500 at most, or what DynamoDB reads at once."""
     waits_for: Sequence[Awaited] = ()
-    """Of a saga that is open. Operators only."""
+    """What should come next, of a saga that is open. Operators only."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):

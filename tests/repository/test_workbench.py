@@ -15,7 +15,9 @@ ALWAYS_REMADE = {"remember-python"}
 
 @pytest.fixture(scope="module")
 def shown() -> str:
-    return subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_help_fits_a_terminal_of_80_columns(shown):

@@ -45,7 +45,8 @@ def test_the_buss_page_shows_every_event_and_its_parser_has_nothing_against_the_
     page = opened("asyncapi.html")
 
     for channel in document["channels"].values():
-        expect(page.get_by_text(channel["address"], exact=True).first).to_be_visible()
+        # what any service may announce has no address of its own
+        expect(page.get_by_text(channel["address"] or channel["title"], exact=True).first).to_be_visible()
     expect(page.get_by_text("Error: There are errors in your Asyncapi document")).to_have_count(0)
 
 

@@ -20,7 +20,7 @@ CONTENT_TYPES = {
 REGION = os.environ["AWS_REGION"]
 # An emulator answers for all of AWS where this page is, by whatever name and port a browser reaches it.
 SIGN_IN_URL = os.environ.get("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER") or (
-    "/" if "AWS_ENDPOINT_URL" in os.environ else f"https://cognito-idp.{REGION}.amazonaws.com"
+    "/" if os.environ.get("AWS_ENDPOINT_URL") else f"https://cognito-idp.{REGION}.amazonaws.com"
 )
 X_RAY = f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}#xray:traces/{{traceId}}"
 SETTINGS = {

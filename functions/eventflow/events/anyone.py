@@ -21,8 +21,9 @@ class StepFailed(Fact, frozen=True, kw_only=True):
     """A service vetoes the order.
 
     Its event may have any name that ends in `Failed`, so that a new service takes part in the saga with no change to
-    an existing one. Orders reads it leniently, because an order whose veto was ignored would be sent: only `orderId`
-    must be right.
+    an existing one. Orders reads it leniently, because an order whose veto was ignored would be sent. Only `orderId`
+    must be right; a whole number names the order of that text. Of `metadata`, `eventId`, `occurredAt` and `causationId`
+    are used where they can be. Of `reason`, the first 500 characters are kept.
     """
 
     order_id: Annotated[OrderId, _UTF_8]

@@ -39,6 +39,7 @@ class BasketCheckedOut(Fact, frozen=True, kw_only=True):
     user_id: UserId
     items: Lines
     total_price: MinorUnits
+    """The sum of its lines, in the currency's smallest unit."""
     currency: Currency
     shipping: Shipping
     """Where to send the order."""

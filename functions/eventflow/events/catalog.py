@@ -21,6 +21,7 @@ class ProductFact(Fact, frozen=True, kw_only=True):
     name: Name
     category: Category
     unit_price: MinorUnits
+    """The price of one piece, in the currency's smallest unit."""
     currency: Currency
     revision: Annotated[int, msgspec.Meta(ge=1)]
     """Counts the product's changes."""

@@ -35,7 +35,7 @@ class InventoryFailedV1(OlderShape, frozen=True, kw_only=True):
     available_qty: Annotated[int, msgspec.Meta(ge=0)]
     """How many pieces there were."""
     reason: str
-    """Why, in a sentence."""
+    """Why, in a few words."""
 
     def newest(self) -> InventoryFailed:
         line = ShortLine(product_id=self.product_id, quantity=self.quantity, available_qty=self.available_qty)
@@ -51,4 +51,4 @@ class InventoryFailed(PerProductFact, frozen=True, kw_only=True):
     items: Annotated[tuple[ShortLine, ...], MAX_LINES]
     """The lines that there was not enough stock of."""
     reason: str
-    """Why, in a sentence."""
+    """Why, in a few words."""

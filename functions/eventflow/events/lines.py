@@ -21,6 +21,7 @@ class Line(Pieces, frozen=True, kw_only=True):
     """A quantity of one product, at a price."""
 
     unit_price: MinorUnits | None = None
+    """The price of one piece, in the currency's smallest unit."""
 
 
 class ShortLine(Pieces, frozen=True, kw_only=True):

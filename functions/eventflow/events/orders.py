@@ -15,7 +15,9 @@ class OrderCreatedV1(OlderShape, frozen=True, kw_only=True):
     product_id: ProductId
     quantity: Quantity
     unit_price: MinorUnits | None = None
+    """The price of one piece, in the currency's smallest unit."""
     total_price: MinorUnits | None = None
+    """The price of all pieces, in the currency's smallest unit."""
     currency: Currency | None = None
 
     def newest(self) -> OrderCreated:
@@ -37,6 +39,7 @@ class OrderCreated(PerProductFact, frozen=True, kw_only=True):
 
     items: Lines
     total_price: MinorUnits | None = None
+    """The sum of its lines, in the currency's smallest unit."""
     currency: Currency | None = None
 
     def __post_init__(self) -> None:
@@ -55,4 +58,4 @@ class OrderCancelled(OrderFact, frozen=True, kw_only=True):
     SOURCE: ClassVar[str] = "eventflow.orders"
 
     reason: str
-    """Why it is off, in a sentence."""
+    """Why it is off, in a few words; the type of the veto, if that gave no reason."""

@@ -17,6 +17,7 @@ class PaymentSucceeded(OrderFact, frozen=True, kw_only=True):
     payment_id: str
     """The gateway's id of the charge."""
     amount: MinorUnits | None = None
+    """What was charged, in the currency's smallest unit."""
     currency: Currency | None = None
 
 
@@ -28,6 +29,7 @@ class PaymentRefunded(OrderFact, frozen=True, kw_only=True):
     payment_id: str
     """The gateway's id of the charge."""
     amount: MinorUnits | None = None
+    """What was given back, in the currency's smallest unit."""
     currency: Currency | None = None
 
 
@@ -37,7 +39,7 @@ class PaymentFailedV1(OlderShape, frozen=True, kw_only=True):
     product_id: ProductId
     quantity: Quantity
     reason: str
-    """Why, in a sentence."""
+    """Why, in a few words."""
 
     def newest(self) -> PaymentFailed:
         line = Pieces(product_id=self.product_id, quantity=self.quantity)
@@ -52,4 +54,4 @@ class PaymentFailed(PerProductFact, frozen=True, kw_only=True):
 
     items: Annotated[tuple[Pieces, ...], MAX_LINES]
     reason: str
-    """Why, in a sentence."""
+    """Why, in a few words."""
