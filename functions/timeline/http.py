@@ -65,7 +65,8 @@ def newest_first() -> Answer[Page[sagas.Listed]]:
     wanted = _wanted()
     find = api.query("find")
     found = Found(api.checked("find", find, Prefix)) if find else None
-    since, until = _moment("from", 0), _moment("to", sagas.END_OF_TIME)
+    # no listing has more digits, and one of more would not sort as time does
+    since, until = _moment("from", 0), min(_moment("to", sagas.END_OF_TIME), sagas.END_OF_TIME)
     if wanted.is_stuck:
         until = min(until, now - STUCK_AFTER)
     if since >= until:

@@ -253,16 +253,25 @@ def test_sagas_are_listed_from_a_moment_on(db, status):
 
 
 @pytest.mark.parametrize("status", [None, "open", "stuck", "done"])
-@pytest.mark.parametrize("moment", ["now", "2286-11-20T17:46:39.999Z", "2286-11-21", "2300-01-01", "9999-12-31"])
-def test_nothing_has_begun_since_now_or_later(db, status, moment):
+@pytest.mark.parametrize("to", [{}, {"to": "9126-08-09"}])
+@pytest.mark.parametrize(
+    "moment", ["now", "2286-11-20T17:46:39.999Z", "2286-11-21", "2300-01-01", "4742-02-08", "9999-12-31"]
+)
+def test_nothing_has_begun_since_now_or_later(db, status, to, moment):
     keeps_saga(db, "o1", started=STUCK)
     keeps_saga(db, "o2", started=STUCK, status="done")
-    query = {"status": status} if status else {}
+    query = to | ({"status": status} if status else {})
 
     assert (
         listed({**query, "from": datetime.fromtimestamp(NOW / 1000, UTC).isoformat() if moment == "now" else moment})
         == []
     )
+
+
+@pytest.mark.parametrize("moment", ["2286-11-20", "2286-11-21", "2300-01-01", "9999-12-31"])
+def test_everything_has_begun_before_a_moment_far_ahead(db, moment):
+    keeps_saga(db, "o1")
+    assert listed({"to": moment}) == ["o1"]
 
 
 # How much is read
