@@ -260,7 +260,8 @@ class Api:
         return self.answer(Page(items, cursor, read))
 
     def _handle(self, event: Any, context: Any) -> Any:
-        return self.router.resolve(event, context)
+        # as it is in a URL: to the router a path may end in a new line, and `/products/%0A` would be the list
+        return self.router.resolve(event | {"path": event["path"].replace("\n", "%0A")}, context)
 
     def _unexpected(self, error: Exception) -> Response[str]:
         telemetry.logger.exception("unexpected")

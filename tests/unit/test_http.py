@@ -64,6 +64,15 @@ def test_an_id_that_nothing_can_have_is_the_callers_fault(db, method, path):
     assert call(method, path.format("x" * 2049), claims=OPERATOR).status in (400, 404)
 
 
+def test_a_new_line_that_ends_a_path_is_part_of_the_id_and_not_left_out(db):
+    db.sells("mug", 1250)
+    order_id = call("POST", "/orders", {"productId": "mug", "quantity": 1}).body["orderId"]
+
+    assert call("GET", f"/orders/{order_id}\n").status == 404
+    for path in ("/products/\n", "/orders/\n", "/timelines/\n"):
+        assert call("GET", path).status in (400, 404), "a list, which nobody asked for"
+
+
 def test_a_route_that_does_not_exist_is_a_problem_like_any_other(db):
     assert call("DELETE", "/orders").status == 404
 
