@@ -17,6 +17,7 @@ these ways is kept in the row as a stray, and the event ends in the failed-event
 
 from __future__ import annotations
 
+import uuid
 from enum import StrEnum
 
 import msgspec
@@ -61,7 +62,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     user_id: UserId
     status: Status
     idempotency_key: str | None = None
-    """What the gateway knows the charge by: the eventId of the first OrderCreated that was seen."""
+    """What the gateway knows the charge by: `key_of` the eventId of the first OrderCreated that was seen."""
     payment_id: str | None = None
     amount: MinorUnits | None = None
     currency: Currency | None = None
@@ -100,7 +101,7 @@ def charge(rows: Rows[Payment], gateway: Gateway, order: OrderCreated, cause: Re
     """
     rows = Remembered(rows)
     payment = transition(
-        rows, order.order_id, lambda seen: intend_charge(seen, order, cause.event_id, now), probably_new=True
+        rows, order.order_id, lambda seen: intend_charge(seen, order, key_of(cause.event_id), now), probably_new=True
     )
     if payment and payment.status is Status.CHARGING:
         assert payment.idempotency_key is not None
@@ -133,6 +134,11 @@ def _finish(rows: Rows[Payment], gateway: Gateway, payment: Payment | None, caus
         payment = transition(rows, payment.order_id, refunded, cause=cause)
     if payment and payment.strays:
         raise StrayPayment(payment)
+
+
+def key_of(event_id: str) -> str:
+    """The idempotency key of an event's charge. Providers take no long one (Stripe: 255 characters), events do."""
+    return event_id if len(event_id) <= 64 else str(uuid.uuid5(uuid.NAMESPACE_OID, event_id))
 
 
 def intend_charge(payment: Payment | None, order: OrderCreated, key: str, now: int) -> Change[Payment] | None:

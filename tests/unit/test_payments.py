@@ -172,6 +172,18 @@ def test_an_order_that_is_announced_again_is_charged_under_the_first_key(provide
     assert (status(db), provider.answers) == (Status.SUCCEEDED, {KEY: Approved("payment")})
 
 
+@pytest.mark.parametrize("length", [64, 65, 200_000])
+def test_an_event_with_an_id_of_any_length_is_charged_under_a_key_that_providers_take(provider, db, length):
+    created = json.loads(json.dumps(CREATED).replace(KEY, "k" * length))
+
+    for event in (created, created, CANCELLED):
+        deliver(event)
+
+    ((key, answer),) = provider.answers.items()
+    assert (len(key) <= 64, answer) == (True, Approved("payment"))
+    assert status(db) == Status.REFUNDED
+
+
 # Cancelled while the gateway is asked
 
 
