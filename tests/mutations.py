@@ -22,21 +22,24 @@ WRONG = [
 
 MISSING = object()
 
+DELIVERED = {"id": "8f2c6ec8-cc41-49a3-ae3a-2b7fdfe01893", "time": "2026-01-31T12:02:00Z"}
+"""What EventBridge adds. Samples of what only a table's stream announces come without."""
 
 SENT: dict[str, list[Event]] = defaultdict(list)
-"""By the function that listens: a sample of each event of each version that it is sent."""
+"""By the function or state machine that listens: a sample of each event of each version that it is sent."""
 RULES: dict[str, list[Rule]] = defaultdict(list)
 """By which rules."""
 CONSUMERS: dict[str, Function] = {}
+"""Those of them that are code in functions/. (The others are the add-on's Keeper, and the example.)"""
 
 for event in on_the_bus():
     for rule in (listener.rule for listener in event.listeners):
+        samples = (DELIVERED | sample(event.fact, version) for version in event.schemas)
+        SENT[rule.listener] += filter(rule.lets_through, samples)
+        if rule not in RULES[rule.listener]:
+            RULES[rule.listener].append(rule)
         if rule.function and rule.function.is_ours:
-            samples = (sample(event.fact, version) for version in event.schemas)
-            SENT[rule.listener] += filter(rule.lets_through, samples)
             CONSUMERS[rule.listener] = rule.function
-            if rule not in RULES[rule.listener]:
-                RULES[rule.listener].append(rule)
 
 
 def paths_in(node: Any, path: Path = ()) -> Iterator[Path]:

@@ -1,16 +1,19 @@
 """A service in its own stack takes part in the saga, and no existing one changes."""
 
+import uuid
+
 import pytest
 
 from local.cloud import ROOT
 from local.stack import HOST, build, delete, deploy
 
+from .shop import Shop
 from .waiting import eventually
 
 TEMPLATE = ROOT / "examples" / "fraud-detection" / "template.yaml"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fraud_detection(shop):
     name = "fraud-detection"
     built = build(shop.cloud, TEMPLATE, name)
@@ -55,3 +58,25 @@ def test_a_new_service_vetoes_orders_with_no_change_to_an_existing_one(shop, req
             lambda status: status in ("REFUNDED", "CANCELLED"),
         )
     assert everything_of(shop) == before
+
+
+def test_an_order_that_it_cannot_read_is_in_its_queue_with_the_field_that_is_wrong(shop, fraud_detection):
+    # given orders of both versions, each wrong in one place
+    order = {"orderId": str(uuid.uuid4()), "userId": "ada"}
+    wrong = {
+        "$.detail.quantity": {"version": "1.0", "productId": "mug", "quantity": "two"},
+        "$.detail.items": {"version": "2.0", "items": None},
+        "$.detail.items[1].quantity": {
+            "version": "2.0",
+            "items": [{"productId": "mug", "quantity": 2}, {"quantity": "two"}],
+        },
+    }
+
+    # when
+    sent = {shop.put_event("eventflow.orders", "OrderCreated", order | it): field for field, it in wrong.items()}
+
+    # then
+    example = Shop(shop.cloud, fraud_detection, shop.people, shop.ear)
+    records = eventually(lambda: example.messages("FraudDetectionFailedEvents"), lambda seen: len(seen) == len(sent))
+    for record in records:
+        assert f"at `{sent[record['requestPayload']['id']]}`" in record["responsePayload"]["errorMessage"]

@@ -1,6 +1,8 @@
-"""Events with something wrong in them, put on the deployed bus: each is in its consumers' queues, with the reason.
+"""Events with something wrong in them, put on the deployed bus: each is in its consumers' queues, with the reason, and
+in the timeline.
 
-tests/unit/test_mutated_events.py has far more of them, and those that are handled.
+tests/unit/test_mutated_events.py has far more of them, and those that are handled. The example, which is deployed by
+test_fraud_detection.py, is sent some there.
 """
 
 import json
@@ -21,7 +23,7 @@ def is_carried(it: Any) -> bool:
 
 
 def listening(event: Event) -> list[str]:
-    return [name for name, rules in RULES.items() if any(rule.lets_through(event) for rule in rules)]
+    return [name for name in CONSUMERS if any(rule.lets_through(event) for rule in RULES[name])]
 
 
 def refuses(function: str, event: Event) -> bool:
@@ -42,6 +44,9 @@ def malformed(function: str, right: Event) -> tuple[Event, Path]:
         event = changed(right, path, it)
         if isinstance(event["detail"].get("orderId"), str) and path != ("detail", "orderId"):
             event["detail"]["orderId"] = str(uuid.uuid4())
+        event["detail"]["mark"] = str(uuid.uuid4())
+        if path[:2] != ("detail", "metadata") and "metadata" in right["detail"]:
+            event["detail"]["metadata"]["eventId"] = event["detail"]["mark"]
         heard = listening(event)
         if function in heard and all(refuses(each, event) for each in heard):
             return event, path
@@ -68,14 +73,18 @@ def taken_out(shop: Any, queue: str, ids: set[str]) -> list[tuple[str, dict[str,
     return taken
 
 
-def test_what_is_malformed_is_in_the_queue_of_everyone_who_was_sent_it_with_the_field_that_is_wrong(shop):
+def reason_of(record: dict[str, Any]) -> str:
+    return str(record["responsePayload"]["errorMessage"])
+
+
+def test_what_is_malformed_is_in_the_queue_of_everyone_who_was_sent_it_with_the_field_that_is_wrong(shop, timeline):
     # given, for each consumer, events of every kind that it hears, each wrong in one place
     sent: dict[str, tuple[Path, Event]] = {}
-    for function in SENT:
+    for function in CONSUMERS:
         for event, path in (malformed(function, right) for right in SENT[function]):
             sent[shop.put_event(event["source"], event["detail-type"], event["detail"])] = path, event
     awaited = {(id_, function) for id_, (_, event) in sent.items() for function in listening(event)}
-    assert {function for _, function in awaited} == SENT.keys()
+    assert {function for _, function in awaited} == CONSUMERS.keys()
 
     # when they have been tried as often as they are
     reasons: dict[tuple[str, str], str] = {}
@@ -84,8 +93,8 @@ def test_what_is_malformed_is_in_the_queue_of_everyone_who_was_sent_it_with_the_
         for queue in (name for name in shop.resources if name.endswith("FailedEvents")):
             for _, record in taken_out(shop, queue, set(sent)):
                 function = record["requestContext"]["functionArn"].split(":")[6]
-                (name,) = (it for it in SENT if shop.resources[it] == function)
-                reasons[record["requestPayload"]["id"], name] = record["responsePayload"]["errorMessage"]
+                (name,) = (it for it in CONSUMERS if shop.resources[it] == function)
+                reasons[record["requestPayload"]["id"], name] = reason_of(record)
         for message, body in taken_out(shop, "FailedCheckouts", set(sent)):
             lines = [it for it in shop.log("OrdersCheckoutsFunction", message) if it["message"] == "not handled"]
             reasons[body["id"], "OrdersCheckoutsFunction"] = "".join(str(it["exception"]) for it in lines)
@@ -99,3 +108,14 @@ def test_what_is_malformed_is_in_the_queue_of_everyone_who_was_sent_it_with_the_
         (sent[id_][0], function, why[:300]) for (id_, function), why in reasons.items() if not names(why, sent[id_][0])
     ]
     assert unnamed == []
+
+    # and the timeline, which does not read them, keeps them all, or has given them up with a reason
+    given_up: set[str] = set()
+
+    def lost() -> set[str]:
+        records = [record for _, record in taken_out(timeline, "TimelineFailedEvents", set(sent))]
+        given_up.update(record["requestPayload"]["id"] for record in records if reason_of(record))
+        details = "".join(row.get("detail", "") for rows in timeline.kept().values() for row in rows)
+        return {id_ for id_, (_, event) in sent.items() if event["detail"]["mark"] not in details} - given_up
+
+    eventually(lost, lambda it: not it)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from eventflow.contracts import read_event
 from eventflow.events import StepFailed
 from ops.patterns import matches
 
+from ..mutations import SENT, changed, everything_wrong
 from ..sam_template import attribute
 from .bus import failure_record, with_names
 
@@ -76,6 +78,51 @@ def test_a_veto_that_does_not_go_out_brings_the_event_again(fraud):
 
     with pytest.raises(RuntimeError, match="Throttled"):
         fraud.handler(order(11), None)
+
+
+def named(path):
+    """As an error names it: `$.detail.items[0].quantity`."""
+    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+
+
+@pytest.mark.parametrize("quantity", [1, 11])
+@pytest.mark.parametrize("right", SENT["FraudDetectionFunction"], ids=lambda event: event["detail"]["version"])
+def test_what_is_wrong_in_an_order_does_not_matter_or_is_named(fraud, right, quantity):
+    # given an order that is vetoed, or not
+    line = ("items", 0) if "items" in right["detail"] else ()
+    right = changed(right, ("detail", *line, "quantity"), quantity)
+
+    unnamed = []
+    for path, value in everything_wrong(right):
+        fraud.events = Bus()
+        # when it comes with something wrong in it
+        try:
+            fraud.handler(changed(right, path, value), None)
+        except Exception as error:
+            # then the reason names the field. (Without `items` it is an order of one product, without a quantity.)
+            fields = {named(path), "$.detail.quantity" if path == ("detail", "items") else named(path)}
+            if not (isinstance(error, ValueError) and any(field in str(error) for field in fields)):
+                unnamed.append(f"{named(path)} {ascii(value)[:40]}: {type(error).__name__} {ascii(str(error))[:200]}")
+    assert unnamed == [], "\n".join(unnamed)
+
+
+@pytest.mark.parametrize(
+    ("detail", "reason"),
+    [
+        ({"quantity": "two"}, "Expected `int`, got `str` - at `$.detail.quantity`"),
+        ({"quantity": True}, "Expected `int`, got `bool` - at `$.detail.quantity`"),
+        ({"items": None}, "Expected `list`, got `NoneType` - at `$.detail.items`"),
+        (
+            {"items": [{"quantity": 1}, {"quantity": 3.5}]},
+            "Expected `int`, got `float` - at `$.detail.items[1].quantity`",
+        ),
+        ({"items": ["mug"]}, "missing - at `$.detail.items[0].quantity`"),
+        ({"orderId": None}, "Expected `str`, got `NoneType` - at `$.detail.orderId`"),
+    ],
+)
+def test_the_reason_in_the_queue_says_what_is_wrong_and_where(fraud, detail, reason):
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        fraud.handler(order(1) | {"detail": order(1)["detail"] | detail}, None)
 
 
 @pytest.mark.parametrize("qualifier", ["$LATEST", "7", "live"])
