@@ -1,4 +1,4 @@
-"""The APIs, asked for a while whatever can be asked: `make fuzz` does it for longer, and says what was answered."""
+"""The APIs, asked for a while whatever can be asked: `.ci/run` does it for a minute, `make fuzz` for ten."""
 
 import io
 import json
