@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -47,6 +47,8 @@ def attach(arguments: argparse.Namespace, console: Console, confirm: Callable[[s
     here = is_here(cloudformation.meta.endpoint_url)
     stack_name = arguments.stack_name or f"{arguments.bus.replace('_', '-').replace('.', '-')}-timeline"
     _refuse_another(stack_name, arguments.pool, cloudformation)
+    if arguments.pool:
+        _require(arguments.pool, boto3.client("cognito-idp"))
     events = _events(arguments, console)
     guesses = {name: guess for name, guess in propose(events).items() if name not in given}
     chosen = {name: guess.value for name, guess in guesses.items()} | given
@@ -191,6 +193,17 @@ def _refuse_another(stack_name: str, pool: str, cloudformation: CloudFormationCl
             f"{stack_name} is a timeline of the users of {theirs} already: attach one more by STACK_NAME=..., "
             f"or, to change that one, say POOL={theirs}"
         )
+
+
+def _require(pool: str, cognito: Any) -> None:
+    """Raises OpsError if there is no such pool: the deployment would say so only after minutes.
+
+    `cognito` is a boto3 `cognito-idp` client.
+    """
+    try:
+        cognito.describe_user_pool(UserPoolId=pool)
+    except (cognito.exceptions.ResourceNotFoundException, cognito.exceptions.InvalidParameterException):
+        raise OpsError(f"there is no user pool {pool}: POOL is EventFlow's output UserPoolId") from None
 
 
 def _deployed(

@@ -321,6 +321,14 @@ def test_a_stack_of_that_name_that_is_somebody_elses_is_left_as_it_is(outputs, p
         attach._refuse_another("shop-timeline", "ours" if pool == "ours" else "", cloudformation)
 
 
+@pytest.mark.parametrize("error", ["ResourceNotFoundException", "InvalidParameterException"])
+def test_a_pool_that_is_none_is_refused_before_anything_is_built(error):
+    with Stubber(cognito := boto3.client("cognito-idp")) as stubber:
+        stubber.add_client_error("describe_user_pool", error)
+        with pytest.raises(OpsError, match="there is no user pool nowhere: POOL is EventFlow's output UserPoolId"):
+            attach._require("nowhere", cognito)
+
+
 def test_the_readmes_sample_is_shown_as_two_shipments_that_end():
     events = sample.read(ROOT / "examples" / "shipments.json")
     sagas = kept(events)
