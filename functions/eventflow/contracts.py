@@ -109,13 +109,13 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     event_id: Annotated[str, msgspec.Meta(min_length=1)]
     """Names the fact: published twice, it is the same."""
     occurred_at: int
-    """Milliseconds since 1970."""
+    """When it occurred, in milliseconds since 1970."""
     correlation_id: str | None = None
     """What the event is about: the order's id, where there is one."""
     causation_id: str | None = None
     """The eventId of the event that led to this one."""
     traceparent: str | None = None
-    """W3C Trace Context."""
+    """The trace that it belongs to, as W3C Trace Context has it."""
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True):

@@ -233,7 +233,7 @@ class Window(Told, frozen=True, kw_only=True):
     """Whether there are older ones in the window that were not read."""
     endings: Endings
     durations: Durations | None = None
-    """Of the sagas that ended."""
+    """How long the sagas took that ended: percentiles."""
     histogram: Sequence[Bar]
     """How long the sagas took that ended."""
     minutes: Sequence[Bucket]
@@ -247,7 +247,7 @@ class Window(Told, frozen=True, kw_only=True):
     edges: Sequence[EdgeTold]
     """What most often led to what, among `nodes`: 200 at most."""
     other_edges: int = 0
-    """How many are not in `edges`."""
+    """How many of what led to what are not in `edges`."""
     variants: Sequence[Variant]
     """The most frequent paths, 50 at most."""
     other_variants: int = 0
