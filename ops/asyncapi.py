@@ -63,8 +63,8 @@ def document() -> Json:
     }
 
 
-def _name(event: Event, version: str) -> str:
-    return event.name if event.source == ANYONE else f"{event.name}-{version}"
+def _name(event: Event, version: str, between: str = "-") -> str:
+    return event.name if event.source == ANYONE else f"{event.name}{between}{version}"
 
 
 def _message(event: Event, version: str, schema: Json, schemas: Json) -> Json:
@@ -79,7 +79,7 @@ def _message(event: Event, version: str, schema: Json, schemas: Json) -> Json:
     said: dict[str, Any] = sent["detail"]
     return {
         "name": event.name,
-        "title": _name(event, version).replace("-", " "),
+        "title": _name(event, version, " "),
         "summary": event.meaning,
         "headers": {
             "type": "object",

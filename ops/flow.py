@@ -15,9 +15,10 @@ from ops import OpsError
 from ops.drawing import ENDINGS, LOOKS, duration
 from ops.moments import moment
 from ops.plain import plain
-from timeline.flow import Change, Compared, Flow, PathNode, Sample, Variant, Why, Window, flow
+from timeline.flow import Sample, flow
 from timeline.sagas import Ending
 from timeline.table import TimelineTable
+from timeline.told import Change, Compared, Flow, PathNode, Variant, Why, Window
 
 BAR_COLUMNS = 20
 BLOCKS = " ▏▎▍▌▋▊▉"

@@ -316,7 +316,7 @@ class Operation:
 class Refusal:
     """A problem that a route may answer with.
 
-    `more` are the types of its own members, if there are any; `example` is an answer of the code itself.
+    `more` are the types of its own members, if there are any; `example` is shown in place of one made of the text.
     """
 
     status: int

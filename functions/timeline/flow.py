@@ -6,20 +6,35 @@ rank: the smallest value that at least so many per cent of all values do not exc
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
-from functools import cached_property, lru_cache, partial
-from itertools import groupby
-from typing import Annotated, Any
+from functools import cached_property, partial
 
 import msgspec
 
 from eventflow import clock
 from timeline import sagas
+from timeline.paths import Shape, shape_key, shape_of, variant_key
 from timeline.sagas import Ending, PathStep, Role, SagaId, Summary, Vocabulary
+from timeline.told import (
+    Bar,
+    Bucket,
+    Change,
+    Compared,
+    Durations,
+    EdgeChange,
+    EdgeTold,
+    Flow,
+    NodeTold,
+    OpenCase,
+    PathNode,
+    Unusual,
+    Variant,
+    VariantChange,
+    Why,
+    Window,
+)
 
 RARE_PER_CENT = 1
 """A path that fewer sagas than this take is rare."""
@@ -50,9 +65,6 @@ BUCKETS = (*(n * MINUTE for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720)),
 
 Node = tuple[str, str]
 """A lane and an event type: what the map draws as one."""
-
-Shape = tuple[tuple[str, str, tuple[int, ...]], ...]
-"""A path without its times: lane, type, and the indices of what led to it."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,226 +101,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return self.ending not in (Ending.OPEN, Ending.STUCK)
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A part of the answer of GET /flow. Durations are milliseconds, times ISO-8601, shares from 0 to 1."""
-
-
-Lane = Annotated[str, msgspec.Meta(description="The service that announced it.")]
-Type = Annotated[str, msgspec.Meta(description="The event's detail-type.")]
-Count = Annotated[int, msgspec.Meta(description="How many sagas.")]
-Share = Annotated[float, msgspec.Meta(description="The part of the window's sagas, from 0 to 1.")]
-Median = Annotated[int, msgspec.Meta(description="The median, in milliseconds.")]
-P95 = Annotated[int, msgspec.Meta(description="What 95 of 100 do not exceed, in milliseconds.")]
-P99 = Annotated[int, msgspec.Meta(description="What 99 of 100 do not exceed, in milliseconds.")]
-Key = Annotated[str, msgspec.Meta(description="The key of a path: ten hexadecimal digits.")]
-From = Annotated[str, msgspec.Meta(description="The cause, as `lane/type`.")]
-To = Annotated[str, msgspec.Meta(description="The effect, as `lane/type`.")]
-Endings = Annotated[Mapping[Ending, int], msgspec.Meta(description="How many sagas there are of each ending.")]
-
-
-class Durations(Told, frozen=True, kw_only=True):
-    """How long sagas took."""
-
-    p50: Median
-    p95: P95
-    p99: P99
-    max: int
-    """The longest, in milliseconds."""
-
-
-class Bar(Told, frozen=True, kw_only=True):
-    """Of the histogram: how many sagas took so long."""
-
-    start: int = msgspec.field(name="from")
-    """At least, in milliseconds."""
-    end: int | None = msgspec.field(name="to", default=None)
-    """Less than, in milliseconds; the last bar has no end."""
-    count: Count
-
-
-class Bucket(Told, frozen=True, kw_only=True):
-    """How the sagas ended that started in the `bucketMs` from here on."""
-
-    minute: str
-    """When it begins."""
-    endings: Endings
-
-
-class NodeTold(Told, frozen=True, kw_only=True):
-    """A place on the map: an event of a service."""
-
-    lane: Lane
-    type: Type
-    role: Role
-    """What it means for a saga."""
-    count: int
-    """In how many sagas it occurs."""
-    share: Share
-    stops: int
-    """Of how many open or stuck sagas it is the last event."""
-    column: int
-    """How many steps from a beginning, by the longest way."""
-
-
-class EdgeTold(Told, frozen=True, kw_only=True):
-    """One event led to another; how long that took, over all its occurrences."""
-
-    start: From = msgspec.field(name="from")
-    end: To = msgspec.field(name="to")
-    count: Count
-    share: Share
-    p50: Median
-    p95: P95
-
-
-class PathNode(Told, frozen=True, kw_only=True):
-    """A step of a path."""
-
-    lane: Lane
-    type: Type
-    causes: Sequence[int]
-    """Which steps led to it, by their place in the path."""
-
-
-class Variant(Told, frozen=True, kw_only=True):
-    """A distinct path. Percentiles are over its sagas that ended."""
-
-    key: Key
-    steps: Sequence[PathNode]
-    """The path's events, causes before effects."""
-    ending: Ending
-    """What most of its sagas have come to: of one path, some may be open or stuck."""
-    count: Count
-    share: Share
-    p50: Median | None = None
-    p95: P95 | None = None
-    p99: P99 | None = None
-    slow: int
-    """How many of the sagas that ended took longer than its p99."""
-    examples: Sequence[SagaId]
-    """Its newest sagas, three at most."""
-
-
-class Why(StrEnum):
-    RARE = "rare"
-    """Its path is that of less than RARE_PER_CENT of the sagas. One that is open is not judged: it is under way."""
-    SLOW = "slow"
-    """It took longer than the p99 of its path."""
-
-
-class Unusual(Told, frozen=True, kw_only=True):
-    """A saga that is not like the others."""
-
-    id: SagaId
-    why: Why
-    """What is unusual: its path, or how long it took."""
-    duration_ms: int
-    """From its start to its end, or to now."""
-    variant: Key
-    share: Share | None = None
-    p99: P99 | None = None
-
-
-class OpenCase(Told, frozen=True, kw_only=True):
-    """A saga that has not ended."""
-
-    id: SagaId
-    started: str
-    """When its first event occurred."""
-    last_type: Type
-    """The type of its newest step."""
-    ending: Ending
-    """Open, or stuck."""
-
-
-class Window(Told, frozen=True, kw_only=True):
-    """The sagas that started from `from` to `to` (exclusive, where it was asked for), or the newest of them."""
-
-    start: str | None = msgspec.field(name="from", default=None)
-    """The first moment: as asked for, or when the oldest of these sagas started."""
-    end: str | None = msgspec.field(name="to", default=None)
-    """The last moment: as asked for, or when the newest of these sagas started."""
-    sagas: Count
-    more: bool = False
-    """Whether there are older ones in the window that were not read."""
-    endings: Endings
-    durations: Durations | None = None
-    """How long the sagas took that ended: percentiles."""
-    histogram: Sequence[Bar]
-    """How long the sagas took that ended."""
-    minutes: Sequence[Bucket]
-    """How many sagas started when, and how they ended."""
-    bucket_ms: int
-    """How long each of `minutes` is."""
-    nodes: Sequence[NodeTold]
-    """The most frequent events, 100 at most."""
-    other_nodes: int = 0
-    """How many events are not in `nodes`."""
-    edges: Sequence[EdgeTold]
-    """What most often led to what, among `nodes`: 200 at most."""
-    other_edges: int = 0
-    """How many of what led to what are not in `edges`."""
-    variants: Sequence[Variant]
-    """The most frequent paths, 50 at most."""
-    other_variants: int = 0
-    """How many paths are not in `variants`."""
-    unusual: Sequence[Unusual]
-    """The newest sagas that are not like the others, 50 at most."""
-    oldest_open: Sequence[OpenCase]
-    """Those that are open for longest, ten at most. Not all of them are among the sagas that were read."""
-
-
-class VariantChange(Told, frozen=True, kw_only=True):
-    """A path, and how many took it in each window."""
-
-    key: Key
-    steps: Sequence[PathNode]
-    """The path's events, causes before effects."""
-    share: Share
-    against_share: Share
-    """The same in the window to compare with."""
-
-
-class Change(StrEnum):
-    SLOWER = "slower"
-    NEW = "new"
-    GONE = "gone"
-    FASTER = "faster"
-    SAME = "same"
-
-
-class EdgeChange(Told, frozen=True, kw_only=True):
-    """What led to what, and how long it took in each window."""
-
-    start: From = msgspec.field(name="from")
-    end: To = msgspec.field(name="to")
-    p50: Median | None = None
-    against_p50: Median | None = None
-    """The same in the window to compare with."""
-    change: Change
-    """What became of it."""
-
-
-class Compared(Told, frozen=True, kw_only=True):
-    """A window next to an earlier one: what became rarer, slower, new. Those that changed most come first."""
-
-    variants: Sequence[VariantChange]
-    """Paths, by how much their shares differ."""
-    edges: Sequence[EdgeChange]
-    """What led to what: first what became slower, then what is new, gone, faster, the same."""
-
-
-class Flow(Told, frozen=True, kw_only=True):
-    """What is usual in a window of time, and what is not."""
-
-    window: Window
-    """What was asked for."""
-    against: Window | None = None
-    """The earlier one to compare with."""
-    compared: Compared | None = None
-    """The one next to the other."""
-
-
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """The sagas that were read of a window: from `since` to `until`, if that was asked for.
 
@@ -330,87 +122,6 @@ def flow(sample: Sample, against: Sample | None, role: Callable[[str], Role]) ->
         return Flow(window=_window(tally, role))
     earlier = _Tally(against)
     return Flow(window=_window(tally, role), against=_window(earlier, role), compared=_compared(tally, earlier))
-
-
-# Paths
-
-
-def shape_of(path: Sequence[PathStep]) -> Shape:
-    """The path as causality orders it: parallel branches in either order have the same shape."""
-    return _canonical(tuple([(step.lane, step.type, tuple(step.causes)) for step in path]))
-
-
-def variant_key(path: Sequence[PathStep]) -> str:
-    """The key of its variant: ten hexadecimal digits."""
-    return _key(shape_of(path))
-
-
-@lru_cache(maxsize=4096)
-def _canonical(path: Shape) -> Shape:
-    """By levels of the longest way from a beginning; within a level by lane, type, and place in the whole.
-
-    The place is found by colour refinement (Weisfeiler and Leman): steps of one lane and type are told apart by what
-    led to them and by what they led to, and so on, as far as that goes.
-    """
-    causes = _possible([tuple(set(causes)) for _, _, causes in path])
-    effects: list[list[int]] = [[] for _ in path]
-    for index, own in enumerate(causes):
-        for cause in own:
-            effects[cause].append(index)
-    levels = _levels(causes)
-    colours, finer = [0] * len(path), _ranks([(level, *step[:2]) for level, step in zip(levels, path, strict=True)])
-    while max(colours, default=0) < max(finer, default=0) < len(path) - 1:
-        colours = finer
-        finer = _ranks(
-            [
-                (colours[index], _sorted(colours, causes[index]), _sorted(colours, effects[index]))
-                for index in range(len(path))
-            ]
-        )
-    places: dict[int, int] = {}
-    by_level = groupby(sorted(range(len(path)), key=levels.__getitem__), key=levels.__getitem__)
-    for _, here in by_level:
-        for index in sorted(here, key=lambda index: (finer[index], _sorted(places, causes[index]))):
-            places[index] = len(places)
-    return tuple([(*path[index][:2], _sorted(places, causes[index])) for index in places])
-
-
-def _possible(causes: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Without those by which an event led to itself, however far around: a foreign event may claim that."""
-    if all(cause < index for index, own in enumerate(causes) for cause in own):
-        return causes
-    before = [set(own) for own in causes]
-    for _ in causes:
-        before = [own.union(*[before[cause] for cause in own]) for own in before]
-    return [tuple(cause for cause in own if index not in before[cause] | {cause}) for index, own in enumerate(causes)]
-
-
-def _levels(causes: list[tuple[int, ...]]) -> list[int]:
-    """How many steps from a beginning each is, by the longest way. An effect may stand before its cause."""
-    levels, before = [0] * len(causes), [-1]
-    while levels != before:
-        before = levels.copy()
-        for index, own in enumerate(causes):
-            if own:
-                levels[index] = 1 + max([levels[cause] for cause in own])
-    return levels
-
-
-def _ranks(values: Sequence[tuple[Any, ...]]) -> list[int]:
-    ranks = {value: rank for rank, value in enumerate(sorted(set(values)))}
-    return [ranks[value] for value in values]
-
-
-def _sorted(places: Mapping[int, int] | Sequence[int], indices: Iterable[int]) -> tuple[int, ...]:
-    return tuple(sorted([places[index] for index in indices]))
-
-
-@lru_cache(maxsize=4096)
-def _key(shape: Shape) -> str:
-    return hashlib.sha256(msgspec.json.encode(shape)).hexdigest()[:10]
-
-
-# Counting
 
 
 class _Tally:
@@ -597,7 +308,7 @@ def _variant(shape: Shape, cases: Sequence[Case], tally: _Tally) -> Variant:
     durations = _durations(took)
     endings = _endings(cases)
     return Variant(
-        key=_key(shape),
+        key=shape_key(shape),
         steps=_steps(shape),
         ending=max(endings, key=lambda ending: endings[ending]),
         count=len(cases),
@@ -634,10 +345,10 @@ def _unusual(tally: _Tally, variants: Mapping[str, Variant]) -> list[Unusual]:
 
 
 def _compared(now: _Tally, earlier: _Tally) -> Compared:
-    shapes = sorted(now.by_shape.keys() | earlier.by_shape.keys(), key=_key)
+    shapes = sorted(now.by_shape.keys() | earlier.by_shape.keys(), key=shape_key)
     variants = [
         VariantChange(
-            key=_key(shape),
+            key=shape_key(shape),
             steps=_steps(shape),
             share=now.share(len(now.by_shape.get(shape, ()))) if now.cases else 0.0,
             against_share=earlier.share(len(earlier.by_shape.get(shape, ()))) if earlier.cases else 0.0,

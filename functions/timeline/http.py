@@ -11,7 +11,7 @@ import msgspec
 
 from eventflow import clock, telemetry
 from eventflow.api import Answer, Api, Page, invalid, not_found
-from timeline import flow, sagas
+from timeline import flow, sagas, told
 from timeline.sagas import Vocabulary
 from timeline.search import Found, Prefix, Wanted
 from timeline.table import Rules, TimelineTable
@@ -107,7 +107,7 @@ WINDOW = {"from", "to", "againstFrom", "againstTo"}
 
 
 @api.router.get("/flow")
-def what_is_usual() -> Answer[flow.Flow]:
+def what_is_usual() -> Answer[told.Flow]:
     """Count what is usual: which event leads to which, on which paths, how fast, and how sagas end."""
     api.require_operator()
     if unknown := sorted((api.router.current_event.query_string_parameters or {}).keys() - WINDOW):

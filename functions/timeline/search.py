@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from timeline.flow import variant_key
+from timeline.paths import variant_key
 from timeline.sagas import Ending, Event, PathStep, Status, Summary, Vocabulary, path_of
 
 Prefix = Annotated[str, msgspec.Meta(min_length=6, max_length=256)]

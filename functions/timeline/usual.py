@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from timeline.flow import Case, Node, Shape, percentile, shape_of
+from timeline.flow import Case, Node, percentile
+from timeline.paths import Shape, shape_of
 from timeline.sagas import Awaited, PathStep, Role, Status, Step, Timeline
 
 

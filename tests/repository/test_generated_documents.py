@@ -5,17 +5,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from eventflow.api import Answer, Api
 from eventflow.contracts import Fact
+from eventflow.events import Line
 from ops import OpsError, documents, openapi
 from ops.bus import Event, on_the_bus, sample
 from ops.reading import read
-from ops.schemas import schemas_of
+from ops.schemas import components_of, schemas_of
 from ops.templates import Route
+from orders.orders import REASON_LENGTH
+from timeline import flow, sagas
 
 from ..sam_template import ALL_FUNCTIONS, ROOT, STATE_MACHINES, TEMPLATE, triggers
 
@@ -111,6 +115,28 @@ def test_every_field_says_what_it_means_in_one_line(document):
     assert re.findall(r'"description": "[^"]*\\n {2}', json.dumps(document)) == []
 
 
+@pytest.mark.parametrize(
+    ("described", "most"),
+    [
+        ("Window.nodes", flow.MOST_NODES),
+        ("Window.edges", flow.MOST_EDGES),
+        ("Window.variants", flow.MOST_VARIANTS),
+        ("Window.unusual", flow.MOST_UNUSUAL),
+        ("Window.oldestOpen", flow.MOST_OPEN),
+        ("Variant.examples", flow.MOST_EXAMPLES),
+        ("Timeline.truncated", sagas.MOST_EVENTS),
+    ],
+)
+def test_the_limits_that_are_described_are_those_of_the_code(described, most):
+    component, field = described.split(".")
+    said = OPENAPI["components"]["schemas"][component]["properties"][field]["description"]
+    assert f"{most} at most" in said
+
+
+def test_a_vetos_page_says_how_much_of_its_reason_is_kept():
+    assert f"first {REASON_LENGTH} characters" in page("StepFailed")
+
+
 def test_what_was_wrong_with_a_request_is_shown_as_the_code_says_it():
     (example,) = OPERATIONS["POST", "/orders"]["responses"]["400"]["content"]["application/problem+json"][
         "examples"
@@ -129,6 +155,12 @@ def test_a_field_or_an_event_that_does_not_say_what_it_means_is_refused():
         schemas_of(Mute)
     with pytest.raises(OpsError, match=r"Mute: say in a docstring of the event what it means"):
         _ = Event(Mute, (), ()).meaning
+
+
+def test_two_structs_of_one_name_are_refused_because_each_would_get_the_others_meanings():
+    twin = msgspec.defstruct("Line", [("quantity", int)])
+    with pytest.raises(OpsError, match=r"Line: there is another of this name"):
+        components_of([Line, twin], "{name}")
 
 
 def described(handler: Any, method: str = "GET", path: str = "/orders") -> dict[str, Any]:

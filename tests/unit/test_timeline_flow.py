@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeline import flow
-from timeline.flow import Case, Sample, shape_of, variant_key
+from timeline.flow import Case, Sample
+from timeline.paths import shape_of, variant_key
 from timeline.sagas import Ending, PathStep, Vocabulary
 from timeline.usual import usual
 

@@ -16,7 +16,7 @@ import timeline.http
 from eventflow import clock, store
 from eventflow.attributes import from_attributes, to_attributes
 from timeline import sagas, table
-from timeline.flow import variant_key
+from timeline.paths import variant_key
 
 from .api_gateway import ADA, BOB, OPERATOR, Answer, call
 from .memory_dynamodb import MemoryDynamoDB
