@@ -113,7 +113,7 @@ class Variant(Told, frozen=True, kw_only=True):
 
 class Why(StrEnum):
     RARE = "rare"
-    """Its path is that of less than `flow.RARE_PER_CENT` of the sagas. One that is open is not judged: it is under way."""
+    """Its path is that of less than `flow.RARE_PER_CENT` of the sagas. An open one is not judged: it is under way."""
     SLOW = "slow"
     """It took longer than the p99 of its path."""
 
